@@ -1,0 +1,1 @@
+"""dockersim: build real container images one instruction at a time, and look into every step."""

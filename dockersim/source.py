@@ -1,0 +1,51 @@
+"""Where in a Dockerfile something stands.
+
+>>> At("Dockerfile", 3, 5)
+At(file='Dockerfile', line=3, last_line=5, column=None, last_column=None)
+>>> str(At("Dockerfile", 3, 5))
+'Dockerfile:3'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A range of lines in a file; lines and columns count from 1, the last ones are included.
+
+    ``last_line`` is ``line`` where it is left out. Columns are None where only the lines are known.
+    """
+
+    file: str
+    line: int
+    last_line: int = 0
+    column: int | None = None
+    last_column: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.line < 1:
+            raise ValueError(f"lines count from 1, not {self.line}")
+        if self.last_line < self.line:
+            object.__setattr__(self, "last_line", self.line)
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    @property
+    def lines(self) -> range:
+        """Every line number in the range."""
+        return range(self.line, self.last_line + 1)
+
+
+def excerpt(text: str, at: At, around: int = 2) -> str:
+    """Show the lines of ``at`` with ``>>>`` before them, and ``around`` lines either side, as BuildKit does."""
+    lines = text.split("\n")
+    first, last = max(1, at.line - around), min(len(lines), at.last_line + around)
+    rows = [
+        f"{number:4d} | {'>>>' if number in at.lines else '   '} {lines[number - 1]}".rstrip()
+        for number in range(first, last + 1)
+    ]
+    rule = "-" * 20
+    return "\n".join([f"{at.file}:{at.line}", rule, *rows, rule])
