@@ -1,7 +1,7 @@
 """Image names: what a person writes, and what it stands for.
 
 ``ubuntu`` stands for ``docker.io/library/ubuntu:latest``. The grammar and the rules of normalisation are
-those of the Go library ``distribution/reference`` (``regexp.go``, ``normalize.go``), as in docker and BuildKit:
+those of the Go library ``distribution/reference`` (``regexp.go``, ``normalize.go``), as in docker:
 
     reference  := name [":" tag] ["@" digest]
     name       := [domain "/"] component {"/" component}
