@@ -1,6 +1,7 @@
 """One path in a layer: a file, a directory, a link, a device, or the mark that something below is gone.
 
-The vocabulary is the tar header's (image-spec, layer.md): what a layer can say about a path is what a tar can.
+The vocabulary is the tar header's (image-spec, layer.md): what a layer can say about a path is what a tar
+can.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ class Entry:
     """What a layer says stands at ``path``.
 
     ``path`` has no slash at either end and no ``.``, ``..`` or empty part; the root itself is ``""``.
-    ``mode`` holds the permission bits and set-uid, set-gid and sticky (``0o7777``), ``mtime_ns`` nanoseconds since
-    1970, ``size`` bytes, ``digest`` the sha256 of a FILE's content. ``link`` is a SYMLINK's target as written, or
-    for a HARDLINK the path (in the same layer) that it is another name of. ``device`` is (major, minor).
-    ``data`` is where a FILE's content begins in its layer's uncompressed tar, once that has been written.
+    ``mode`` holds the permission bits and set-uid, set-gid and sticky (``0o7777``), ``mtime_ns`` nanoseconds
+    since 1970, ``size`` bytes, ``digest`` the sha256 of a FILE's content. ``link`` is a SYMLINK's target as
+    written, or for a HARDLINK the path (in the same layer) that it is another name of. ``device`` is (major,
+    minor). ``data`` is where a FILE's content begins in its layer's uncompressed tar, once that has been
+    written.
     """
 
     path: str
