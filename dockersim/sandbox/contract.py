@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from dockersim.errors import SandboxError
+
+if TYPE_CHECKING:
+    from socket import socket
 
 RungName = Literal["namespaces", "userns", "chroot", "proot", "none"]
 """The rungs, best first: namespaces as root, namespaces as an ordinary user, chroot, proot, nothing."""
@@ -62,8 +67,9 @@ class ProcessSpec:
     ``argv[0]`` is looked up in ``env["PATH"]`` inside the root. ``env`` is the whole environment. ``cwd`` is made if
     it is missing. ``uid``/``gid``/``groups`` are numbers inside the root. ``network`` is "host" (the host's), or
     "none" (only lo), or "container" (lo, which also carries ``address``). ``hostname`` is the UTS name.
-    ``hosts`` are further lines of /etc/hosts as (name, address). ``stdin`` is the bytes to feed, or None for nothing.
-    ``terminal`` asks for a pty wired to the caller's own terminal.
+    ``hosts`` are further lines of /etc/hosts as (name, address). ``etc_hostname`` shows the name in /etc/hostname
+    too, as `docker run` does and a RUN does not. ``stdin`` is the bytes to feed, or None for nothing.
+    ``terminal`` asks for a pty: ``run`` wires it to the caller's own terminal, ``start`` hands it out.
     """
 
     argv: tuple[str, ...]
@@ -76,6 +82,7 @@ class ProcessSpec:
     network: Literal["host", "none", "container"] = "host"
     address: str = ""
     hosts: tuple[tuple[str, str], ...] = ()
+    etc_hostname: bool = False
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
     stdin: bytes | None = None
     terminal: bool = False
@@ -106,8 +113,70 @@ class Rung:
     deviations: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Inhabitant:
+    """A process that runs in a sandbox, in a form that can be stored: another program may enter where it lives.
+
+    ``pid`` is the host's number for it, and ``started`` its start time, without which a pid may mean somebody else.
+    """
+
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stdio:
+    """The descriptors that a started process gets as its own; the caller keeps, and closes, its copies."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+class ProgramNotFound(SandboxError):
+    """The command's program is missing (``exit_code`` 127) or cannot be executed (126), as a shell would say."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Running(Protocol):
+    """A process that was started. It dies with the program that holds this handle, whatever happens to that."""
+
+    @property
+    def inhabitant(self) -> Inhabitant:
+        """Who it is, for ``Sandbox.enter`` and ``Sandbox.dial``."""
+
+    @property
+    def terminal(self) -> int | None:
+        """The controlling end of its terminal, if it was started with one; the caller closes it."""
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        """Wait for its end, at most ``timeout`` seconds: how it ended, or None if it has not.
+
+        After an Exit all that it left behind is dead, and the root is as ``Sandbox.run`` leaves it. Repeatable.
+        """
+
+    def kill(self, signal: int) -> None:
+        """Send it ``signal``; nothing happens if it has ended."""
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when ``wait(0)`` has news, for a loop that waits for several things."""
+
+
+class Dialer(Protocol):
+    """Makes connections inside the network namespace of a process."""
+
+    def connect(self, address: str, port: int) -> socket:
+        """Connect to a TCP port as seen from inside. Raises ConnectionRefusedError and its kin."""
+
+    def close(self) -> None:
+        """Let go of the namespace. Repeatable."""
+
+
 class Sandbox(Protocol):
-    """Runs one process at a time in a root file system."""
+    """Runs processes in root file systems; ``run`` one at a time."""
 
     @property
     def rung(self) -> Rung:
@@ -125,3 +194,22 @@ class Sandbox(Protocol):
 
     def cancel(self) -> None:
         """Kill the process that ``run`` waits for, from any thread; that ``run`` then raises Cancelled."""
+
+    def start(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Running:
+        """Start ``process`` in ``root`` and return as soon as it is what it should be (after its execve).
+
+        For what outlives a call: a container. ``stdin`` of the specification is not used. Raises ProgramNotFound,
+        and SandboxError as ``run``.
+        """
+
+    def enter(
+        self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio
+    ) -> Running:
+        """Start ``process`` beside ``inhabitant``, seeing what it sees (`docker exec`).
+
+        ``root`` is what the inhabitant was started in. Network, host name and mounts are the inhabitant's. Raises
+        SandboxError if that has ended.
+        """
+
+    def dial(self, inhabitant: Inhabitant) -> Dialer:
+        """Get a way to make connections where ``inhabitant`` lives (what publishing a port needs)."""

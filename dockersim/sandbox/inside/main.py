@@ -1,0 +1,45 @@
+"""Read what is asked, and do it; the entry of the runner."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from . import wire
+from .rootfs import CannotPrepare
+from .supervise import CONTROL, REPORT, SOCKET
+
+
+def main() -> None:
+    """Serve one request, then exit. All news goes through the report pipe; the exit code says nothing."""
+    os.closerange(SOCKET + 1, 1 << 16)  # what the starter's own starter forgot to close: not for the command
+    for descriptor in (CONTROL, REPORT, SOCKET):
+        os.set_inheritable(descriptor, False)
+    spec = wire.receive(CONTROL)
+    if spec is None:
+        return
+    try:
+        _serve(spec)
+    except CannotPrepare as error:
+        wire.send(REPORT, ("failed", error.args[0]))
+    except OSError as error:
+        wire.send(REPORT, ("failed", str(error)))
+
+
+def _serve(spec: dict[str, Any]) -> None:
+    if spec["mode"] == "start":
+        from . import namespaces
+
+        namespaces.start(spec)
+    elif spec["mode"] == "enter":
+        from . import namespaces
+
+        namespaces.enter(spec)
+    elif spec["mode"] == "dial":
+        from . import dial
+
+        dial.serve(spec)
+    else:
+        from . import tracing
+
+        tracing.start(spec)

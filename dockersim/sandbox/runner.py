@@ -1,0 +1,132 @@
+"""The rungs on which a RUN can execute: each is the same runner, told to do a little more or less."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dockersim.errors import Cancelled
+from dockersim.sandbox.contract import (
+    BindMount,
+    Dialer,
+    Exit,
+    Inhabitant,
+    OutputSink,
+    OverlayRoot,
+    ProcessSpec,
+    ProgramNotFound,
+    RootFilesystem,
+    Rung,
+    Running,
+    Stdio,
+    TmpfsMount,
+)
+from dockersim.sandbox.etc import etc_files
+from dockersim.sandbox.launch import Launched, launch
+from dockersim.sandbox.pump import pump
+
+
+class RunnerSandbox:
+    """A sandbox that starts the runner for every process.
+
+    ``how`` is what makes its rung different, as the runner wants to be told: ``mode`` and what belongs to it.
+    """
+
+    def __init__(self, rung: Rung, how: Mapping[str, Any]) -> None:
+        self._rung = rung
+        self._how = how
+        self._running: Launched | None = None
+        self._cancelled = False
+
+    @property
+    def rung(self) -> Rung:
+        """The rung this sandbox stands on."""
+        return self._rung
+
+    def run(self, root: RootFilesystem, process: ProcessSpec, output: OutputSink) -> Exit:
+        """Run ``process`` to its end; see the contract."""
+        self._cancelled = False
+        try:
+            ended = pump(lambda stdio: self._remember(self._launch(root, process, stdio)), process.stdin, output)
+        except ProgramNotFound as error:
+            output("stderr", f"runc run failed: unable to start container process: {error.message}\n".encode())
+            ended = Exit(1, 0.0)  # not the shell's 127: runc could not even begin
+        finally:
+            self._running = None
+        if self._cancelled:
+            raise Cancelled("the command was stopped")
+        return ended
+
+    def cancel(self) -> None:
+        """Kill the process that ``run`` waits for."""
+        self._cancelled = True
+        running = self._running
+        if running is not None:
+            running.kill(9)
+
+    def start(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Running:
+        """Start ``process``; see the contract."""
+        launched = self._launch(root, process, stdio)
+        launched.hear_start()
+        return launched
+
+    def enter(self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio) -> Running:
+        """Start ``process`` beside ``inhabitant``; see the contract."""
+        where = {"mode": "enter", "pid": inhabitant.pid, "started": inhabitant.started}
+        launched = launch(self._describe(root, process) | where, stdio)
+        launched.hear_start()
+        return launched
+
+    def dial(self, inhabitant: Inhabitant) -> Dialer:
+        """Get a way to make connections where ``inhabitant`` lives."""
+        from dockersim.sandbox.dialer import NamespaceDialer  # needs ``socket``, a build doesn't
+
+        return NamespaceDialer(inhabitant)
+
+    def _launch(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Launched:
+        return launch(self._describe(root, process), stdio)
+
+    def _remember(self, launched: Launched) -> Launched:
+        """Let ``cancel`` find it; one that came while we were starting counts."""
+        self._running = launched
+        if self._cancelled:
+            launched.kill(9)
+        return launched
+
+    def _describe(self, root: RootFilesystem, process: ProcessSpec) -> dict[str, Any]:
+        """Put it in the plain values that the runner reads."""
+        return {
+            **self._how,
+            "root": _describe_root(root),
+            "argv": list(process.argv),
+            "env": dict(process.env),
+            "cwd": process.cwd,
+            "uid": process.uid,
+            "gid": process.gid,
+            "groups": list(process.groups),
+            "hostname": process.hostname,
+            "network": process.network,
+            "address": process.address,
+            "terminal": process.terminal,
+            "mounts": [_describe_mount(mount) for mount in process.mounts],
+            "files": etc_files(process, apt_as_root=self._rung.name in ("userns", "proot")),
+        }
+
+
+def _describe_root(root: RootFilesystem) -> dict[str, Any]:
+    if isinstance(root, OverlayRoot):
+        lower = [_absolute(path) for path in root.lower]
+        return {"lower": lower, "upper": _absolute(root.upper), "work": _absolute(root.work)}
+    return {"path": _absolute(root.path)}
+
+
+def _describe_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
+    if isinstance(mount, BindMount):
+        return {"source": _absolute(mount.source), "target": mount.target, "read_only": mount.read_only}
+    return {"target": mount.target, "size": mount.size, "mode": mount.mode}
+
+
+def _absolute(path: Path) -> str:
+    return os.path.realpath(path)
