@@ -1,0 +1,114 @@
+"""Dockerfiles: from text to instructions, and from words with variables to words without.
+
+What BuildKit's frontend does before it looks at any file or image (frontend/dockerfile/parser, shell and instructions in
+moby/buildkit), plus the ``.dockerignore`` rules (moby/patternmatcher). Read on in this order:
+
+    directives, heredoc, arguments, parser   lines and words: what the text is
+    flags, mounts, instructions, interpreter what the eighteen instructions were told
+    words, wildcard                          ``${NAME:-default}`` and its relatives
+    ignore, ignorepattern, pattern           which paths a pattern means
+
+The law of the package: every text either parses or raises a `DockerfileError` that says where, and nothing is expanded
+before it is asked for; the values of variables are known only when a step is reached.
+
+>>> dockerfile = parse("FROM busybox AS base\\nRUN echo $HOME\\n")
+>>> print(dockerfile.dump(), end="")
+(from "busybox" "AS" "base")
+(run "echo $HOME")
+>>> stage, = dockerfile.stages
+>>> stage.name, stage.instructions[0].command
+('base', ShellForm(text='echo $HOME'))
+"""
+
+from dockersim.dockerfile.directives import Directive, detect_syntax
+from dockersim.dockerfile.document import Dockerfile, Stage, parse, parse_instruction
+from dockersim.dockerfile.flags import Switch
+from dockersim.dockerfile.heredoc import Heredoc, chomp, parse_heredoc
+from dockersim.dockerfile.ignore import NO_RULES, Decision, IgnoreRules
+from dockersim.dockerfile.instructions import (
+    Add,
+    Arg,
+    Cmd,
+    Command,
+    Copy,
+    Declaration,
+    Entrypoint,
+    Env,
+    ExecForm,
+    Expose,
+    From,
+    Healthcheck,
+    Instruction,
+    Label,
+    Maintainer,
+    OnBuild,
+    Pair,
+    Run,
+    Shell,
+    ShellForm,
+    StopSignal,
+    User,
+    Volume,
+    Workdir,
+)
+from dockersim.dockerfile.mounts import Device, Mount, MountFlag, MountType, Sharing
+from dockersim.dockerfile.node import Node
+from dockersim.dockerfile.parser import ContinuationWarning
+from dockersim.dockerfile.pattern import has_wildcard, match_pattern
+from dockersim.dockerfile.words import HEREDOC_BODY, STEP_NAME, Expansion, Lexing, expand, expand_word, expand_words
+
+__all__ = [
+    "HEREDOC_BODY",
+    "NO_RULES",
+    "STEP_NAME",
+    "Add",
+    "Arg",
+    "Cmd",
+    "Command",
+    "ContinuationWarning",
+    "Copy",
+    "Decision",
+    "Declaration",
+    "Device",
+    "Directive",
+    "Dockerfile",
+    "Entrypoint",
+    "Env",
+    "ExecForm",
+    "Expansion",
+    "Expose",
+    "From",
+    "Healthcheck",
+    "Heredoc",
+    "IgnoreRules",
+    "Instruction",
+    "Label",
+    "Lexing",
+    "Maintainer",
+    "Mount",
+    "MountFlag",
+    "MountType",
+    "Node",
+    "OnBuild",
+    "Pair",
+    "Run",
+    "Sharing",
+    "Shell",
+    "ShellForm",
+    "Stage",
+    "StopSignal",
+    "Switch",
+    "User",
+    "Volume",
+    "Workdir",
+    "chomp",
+    "detect_syntax",
+    "expand",
+    "expand_word",
+    "expand_words",
+    "has_wildcard",
+    "match_pattern",
+    "parse",
+    "parse_heredoc",
+    "parse_instruction",
+]

@@ -1,0 +1,44 @@
+"""The nearest word to a misspelt one, for "did you mean".
+
+>>> nearest("FORM", ["FROM", "RUN", "COPY"])
+'FROM'
+>>> nearest("hello", ["FROM", "RUN"])
+''
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+# BuildKit suggests up to two edits away (util/suggest).
+_FARTHEST: Final = 2
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """Return the option at most two edits away, or nothing; an exact match is not a suggestion."""
+    best, best_distance = "", _FARTHEST + 1
+    for option in sorted(options):
+        if option == word:
+            return ""
+        if abs(len(option) - len(word)) < best_distance:
+            distance = _edits(word, option)
+            if distance < best_distance:
+                best, best_distance = option, distance
+    return best
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """Phrase the suggestion as a hint; empty where nothing is near."""
+    match = nearest(word, options)
+    return f"did you mean {match}?" if match else ""
+
+
+def _edits(one: str, other: str) -> int:
+    """Count insertions, deletions and substitutions (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one, 1):
+        previous, row[0] = row[0], i
+        for j, right in enumerate(other, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (left != right))
+    return row[-1]
