@@ -17,7 +17,9 @@ is ``b``, and equal entries make equal bytes.
 [('deleted', 'etc/motd')]
 """
 
-from dockersim.filesystem.differ import Change, What, diff, layer_between, layer_from
+from dockersim.filesystem.chmod import Chmod, parse_chmod
+from dockersim.filesystem.copying import Copied, Copying, CopyRules, Source, make_directory
+from dockersim.filesystem.differ import Change, What, content_decides, diff, layer_between, layer_from, same
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
 from dockersim.filesystem.index import dump_index, load_index
 from dockersim.filesystem.tar_reader import Content, Limits, index_layer, read_layer
@@ -26,7 +28,11 @@ from dockersim.filesystem.tree import Inode, Node, Tree
 
 __all__ = [
     "Change",
+    "Chmod",
     "Content",
+    "Copied",
+    "CopyRules",
+    "Copying",
     "Entry",
     "Inode",
     "Kind",
@@ -36,14 +42,19 @@ __all__ = [
     "Node",
     "Opaque",
     "Readable",
+    "Source",
     "Tree",
     "What",
     "Whiteout",
+    "content_decides",
     "diff",
     "dump_index",
     "index_layer",
     "layer_between",
     "layer_from",
     "load_index",
+    "make_directory",
+    "parse_chmod",
     "read_layer",
+    "same",
 ]

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from dockersim.digest import Digest
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Whiteout
 from dockersim.filesystem.tree import Inode, Node, Tree, in_byte_order
 
@@ -106,8 +107,8 @@ def same(before: Entry, after: Entry) -> bool:
     return (
         before.size == after.size
         and before.link == after.link
-        and (before.digest is None or after.digest is None or before.digest == after.digest)
         and same_time(before.mtime_ns, after.mtime_ns)
+        and _same_content(before, after)
     )
 
 
@@ -123,14 +124,26 @@ def same_time(one: int, other: int) -> bool:
 
 
 def content_decides(before: Entry, after: Entry) -> bool:
-    """Tell whether only their contents can say if two entries of a file are the same, and one is not yet
-    hashed.
+    """Tell whether a file must be hashed before ``same`` can say that nothing is different.
 
-    So it is with times of whole seconds: a program may have written the file twice within one.
+    So it is where all else is equal and the times are whole seconds: a program may have written the file
+    twice within one. ``same`` answers no while the content is not known, which at worst stores a file once
+    more.
     """
-    cut = before.mtime_ns % SECOND == 0 or after.mtime_ns % SECOND == 0
-    unknown = before.digest is None or after.digest is None
-    return before.kind is Kind.FILE and cut and unknown and before.size > 0 and same(before, after)
+    if before.kind is not Kind.FILE or (before.digest is not None and after.digest is not None):
+        return False
+    return not same(before, after) and same(replace(before, digest=_ANY), replace(after, digest=_ANY))
+
+
+_ANY = Digest("")
+
+
+def _same_content(before: Entry, after: Entry) -> bool:
+    if before.digest is not None and after.digest is not None:
+        return before.digest == after.digest
+    if before.kind is not Kind.FILE or before.size == 0:
+        return True
+    return before.mtime_ns == after.mtime_ns and before.mtime_ns % SECOND != 0
 
 
 def _compare(before: Tree, after: Tree) -> Iterator[tuple[Node | None, Node | None]]:

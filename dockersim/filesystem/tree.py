@@ -183,9 +183,10 @@ class Draft:
             else:
                 self._empty(item)
         for entry in entries:
-            self._add(entry)
+            self.add(entry)
 
-    def _add(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
+        """Put one entry into the tree; what stands there and is of another kind gives way."""
         path = entry.path
         if not path:
             self._add_root(entry)
