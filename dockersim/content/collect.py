@@ -1,0 +1,119 @@
+"""Garbage collection: what no root leads to is swept, and what might be about to be needed is spared.
+
+Mark and sweep, as in containerd's ``metadata`` gc: from the roots (the images' manifests, the layers of
+cached steps) along the references in the documents. Three things keep a running build safe beside it:
+
+- a blob that is younger than the grace period stays, and whoever finds a blob to be here makes it young;
+- a lease protects what it names, as long as its process lives;
+- "is it here? then protect it" happens under a lock that the sweep holds, so nothing falls between the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dockersim.content.layers import LayerStore
+from dockersim.content.leases import leased
+from dockersim.digest import DiffID, Digest, parse_digest
+from dockersim.errors import ContentError
+from dockersim.oci import ImageConfig, Index, Manifest
+
+GRACE_SECONDS = 600.0
+_LARGEST_DOCUMENT = 4 << 20
+"""The limit that registries set for a manifest (distribution-spec, "Pushing Manifests")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What a sweep deleted: blobs, and bytes in all (with those of abandoned writes)."""
+
+    blobs: tuple[Digest, ...]
+    size: int
+
+
+def collect(
+    layers: LayerStore, roots: Iterable[Digest | DiffID], *, grace_seconds: float = GRACE_SECONDS
+) -> Collected:
+    """Delete every blob older than the grace period that neither ``roots`` nor a lease leads to."""
+    content, now = layers.content, time.time()
+    with content.sweeping():
+        freed = content.remove_abandoned(now)
+        marked = mark(layers, [*roots, *leased(content)])
+        gone = [
+            (digest, size)
+            for digest in content.walk()
+            if digest not in marked and (size := _size_if_old(content.path(digest), now - grace_seconds)) >= 0
+        ]
+        for digest, _ in gone:
+            content.delete(digest)
+            layers.forget(DiffID(digest))
+    return Collected(tuple(digest for digest, _ in gone), freed + sum(size for _, size in gone))
+
+
+def mark(layers: LayerStore, roots: Iterable[str]) -> set[str]:
+    """Return everything that ``roots`` lead to, themselves included."""
+    marked: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        digest = waiting.pop()
+        if digest not in marked:
+            marked.add(digest)
+            waiting.extend(_references(layers, digest))
+    return marked
+
+
+def _references(layers: LayerStore, digest: str) -> Iterator[str]:
+    """Yield what one blob leads to; nothing for what is neither a layer nor one of the image documents."""
+    content = layers.content
+    try:
+        if not content.has(parse_digest(digest)):
+            return
+    except ContentError:
+        return  # another algorithm than sha256: not in this store
+    if gzip := layers.known_gzip(DiffID(Digest(digest))):
+        yield gzip.digest
+    with content.open(digest) as file:
+        document = file.read(_LARGEST_DOCUMENT + 1) if _begins_with_brace(file) else b""
+    if 0 < len(document) <= _LARGEST_DOCUMENT:
+        yield from _named_in(document)
+
+
+def _begins_with_brace(file: BinaryIO) -> bool:
+    first = file.read(1)
+    file.seek(0)
+    return first == b"{"
+
+
+def _named_in(document: bytes) -> Iterator[str]:
+    readers = (_of_index, _of_manifest, _of_config)
+    for read in readers:
+        try:
+            yield from read(document)
+            return
+        except ContentError:
+            continue
+
+
+def _of_index(document: bytes) -> list[str]:
+    return [entry.digest for entry in Index.from_json(document).manifests]
+
+
+def _of_manifest(document: bytes) -> list[str]:
+    manifest = Manifest.from_json(document)
+    return [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+
+
+def _of_config(document: bytes) -> list[str]:
+    return list(ImageConfig.from_json(document).diff_ids)
+
+
+def _size_if_old(path: Path, before: float) -> int:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return -1
+    return status.st_size if status.st_mtime < before else -1

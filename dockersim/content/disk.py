@@ -1,0 +1,92 @@
+"""What the disk says, as a StoreError of one plain line; and locks between processes."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from dockersim.errors import StoreError
+
+_ADVICE = {
+    errno.ENOSPC: ("the disk is full", "free some space, or set DOCKERSIM_HOME to a larger disk"),
+    errno.EDQUOT: ("your disk quota is used up", "free some space, or set DOCKERSIM_HOME to another disk"),
+    errno.EACCES: ("not allowed", "make the directory yours, or set DOCKERSIM_HOME to one that is"),
+    errno.EPERM: ("not allowed", "make the directory yours, or set DOCKERSIM_HOME to one that is"),
+    errno.EROFS: ("the disk is read-only", "set DOCKERSIM_HOME to a directory that can be written"),
+    errno.EMFILE: ("too many open files", "raise the limit with ulimit -n"),
+    errno.ENOENT: ("it is gone", "has the store been deleted or swept meanwhile?"),
+}
+
+
+@contextmanager
+def told_plainly(doing: str, path: os.PathLike[str] | str) -> Iterator[None]:
+    """Turn an OSError inside into a StoreError: "cannot DOING PATH: why; what to do"."""
+    try:
+        yield
+    except OSError as error:
+        raise as_store_error(error, doing, path) from error
+
+
+def as_store_error(error: OSError, doing: str, path: os.PathLike[str] | str) -> StoreError:
+    """Put an OSError into one line."""
+    why, hint = _ADVICE.get(error.errno or 0, (error.strerror or str(error), ""))
+    return StoreError(f"cannot {doing} {os.fspath(path)}: {why}", hint=hint)
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock on ``path`` among all processes and threads; the kernel lets go of it when the process
+    dies.
+
+    The lock belongs to this opening of the file, not to the process, so it also excludes other threads; it
+    must not be taken twice by one of them.
+    """
+    with told_plainly("lock", path):
+        descriptor = _open_for_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_in_use(file: IO[Any]) -> bool:
+    """Say whether a living process holds the lock of this file, by trying to take it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def mark_in_use(file: IO[Any]) -> None:
+    """Lock a file for as long as it is open; see ``is_in_use``."""
+    fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace a file in one step: readers see the old bytes or the new ones, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with told_plainly("write", path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _open_for_lock(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)

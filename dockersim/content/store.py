@@ -1,0 +1,277 @@
+"""The content store: blobs under their digests, in an OCI image layout.
+
+Image-spec, image-layout.md: "The blobs directory contains content-addressable blobs ... The content of
+``blobs/<alg>/<encoded>`` MUST match the digest ``<alg>:<encoded>``."
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dockersim.content.disk import as_store_error, is_in_use, locked, mark_in_use, told_plainly, write_whole
+from dockersim.digest import Digest, hex_of, parse_digest, sha256
+from dockersim.errors import ContentError, StoreError
+from dockersim.oci import LAYOUT_FILE, LAYOUT_JSON, Index
+
+_CHUNK = 1 << 20
+_STALE_SECONDS = 60.0
+"""How long a half-written file is kept: until its writer has locked it, it looks abandoned."""
+
+
+class ContentStore:
+    """Blobs by digest below ``root``; several threads and processes may use one root at once.
+
+    Nothing is made on disk before the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs" / "sha256"
+        self._ingest = root / "ingest"
+        self._sweep_lock = root / "sweep.lock"
+        self._ready = False
+
+    def path(self, digest: str) -> Path:
+        """Return where a blob lies, or would lie."""
+        return self._blobs / hex_of(digest)
+
+    def has(self, digest: str) -> bool:
+        """Say whether the blob is here."""
+        # os.path's test, since Path's raises where a folder above may not be entered.
+        return os.path.isfile(self.path(digest))
+
+    def size(self, digest: str) -> int:
+        """Return the size of a blob in bytes; raise ContentError if it is not here."""
+        return self._found(digest).stat().st_size
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open a blob for reading; raise ContentError if it is not here."""
+        path = self._found(digest)
+        with told_plainly("read", path):
+            return path.open("rb")
+
+    def read(self, digest: str, *, limit: int = 64 << 20) -> bytes:
+        """Read a small blob whole and check it; raise ContentError if it is damaged, missing or too large."""
+        with self.open(digest) as file, told_plainly("read", self.path(digest)):
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise ContentError(f"blob {digest} is larger than the {limit} bytes expected of its kind")
+        _check(digest, sha256(data))
+        return data
+
+    def put(self, data: bytes) -> Digest:
+        """Store ``data`` and return its digest. Repeatable."""
+        digest = sha256(data)
+        if not self.keep(digest):
+            with self.ingest() as ingest:
+                ingest.file.write(data)
+                ingest.commit(digest)
+        return digest
+
+    @contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """Write a blob piece by piece; what is not committed when the block ends is dropped.
+
+        ``with store.writer() as blob: blob.write(chunk); digest = blob.commit(expected)``
+        """
+        with self.ingest() as ingest:
+            yield BlobWriter(ingest)
+
+    @contextmanager
+    def ingest(self) -> Iterator[Ingest]:
+        """Give a temporary file to a caller who hashes what it writes; see ``writer`` for the others."""
+        self.prepare()
+        path = self._ingest / f"{os.getpid()}-{secrets.token_hex(6)}"
+        with told_plainly("write to", self._ingest):
+            # 0444: what is in the store is never changed. The mode counts for later openings, not for this
+            # one.
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            with io.BufferedWriter(_BlobFile(descriptor, path)) as file:
+                mark_in_use(file)
+                yield Ingest(self, path, file)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, digest: str) -> bool:
+        """Say whether the blob is here, and if so make it young, so that no sweep takes it now."""
+        path = self.path(digest)
+        if not self.has(digest):
+            return False
+        with self.sharing():
+            try:
+                os.utime(path)
+            except FileNotFoundError:
+                return False
+            except PermissionError:
+                pass  # another user's store, readable to us; whoever owns it also sweeps it
+        return True
+
+    def delete(self, digest: str) -> None:
+        """Delete a blob. Repeatable."""
+        with told_plainly("delete", self.path(digest)):
+            self.path(digest).unlink(missing_ok=True)
+
+    def walk(self) -> Iterator[Digest]:
+        """Yield the digest of every blob, in no order."""
+        if not self._blobs.is_dir():
+            return
+        with told_plainly("list", self._blobs), os.scandir(self._blobs) as found:
+            names = [entry.name for entry in found]
+        for name in names:
+            if len(name) == 64:
+                yield parse_digest(f"sha256:{name}")
+
+    def verify(self, digest: str) -> None:
+        """Hash a blob anew; raise ContentError if it is missing or damaged."""
+        with self.open(digest) as file, told_plainly("read", self.path(digest)):
+            found = hashlib.sha256()
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+        _check(digest, f"sha256:{found.hexdigest()}")
+
+    def prepare(self) -> None:
+        """Make the directories and the two marker files of a layout. Repeatable."""
+        if self._ready:
+            return
+        with told_plainly("make a store in", self.root):
+            self._blobs.mkdir(parents=True, exist_ok=True)
+            self._ingest.mkdir(exist_ok=True)
+        for name, content in ((LAYOUT_FILE, LAYOUT_JSON), ("index.json", Index().to_json())):
+            if not (self.root / name).exists():
+                self._write_first(name, content)
+        self._ready = True
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Keep sweeps out for a moment, so that what is seen to be here stays until it is protected."""
+        with locked(self._sweep_lock, shared=True):
+            yield
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """Be the only one to sweep, while nobody is about to protect a blob."""
+        self.prepare()
+        with locked(self._sweep_lock):
+            yield
+
+    def remove_abandoned(self, now: float) -> int:
+        """Delete the half-written files of processes that are no more; return how many bytes that freed."""
+        freed = 0
+        for path in self._ingest.iterdir() if self._ingest.is_dir() else ():
+            try:
+                status = path.stat()
+                with path.open("rb") as file:
+                    dead = now - status.st_mtime > _STALE_SECONDS and not is_in_use(file)
+                if dead:
+                    path.unlink()
+                    freed += status.st_size
+            except (FileNotFoundError, PermissionError):
+                continue  # committed just now, or another user's
+        return freed
+
+    def _write_first(self, name: str, content: bytes) -> None:
+        # Two processes may make one store at once, and the one that comes second must not undo what the first
+        # has put into index.json since.
+        with locked(self.root / "index.lock"):
+            if not (self.root / name).exists():
+                write_whole(self.root / name, content)
+
+    def _found(self, digest: str) -> Path:
+        path = self.path(digest)
+        if not self.has(digest):
+            raise ContentError(f"blob {digest} is not in the store", hint="pull or build the image again")
+        return path
+
+
+class _BlobFile(io.FileIO):
+    """A file whose failing writes are StoreErrors; other failures while it is open are not its own."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        super().__init__(descriptor, "wb")
+        self._path = path
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise as_store_error(error, "write to", self._path.parent) from error
+
+
+class Ingest:
+    """A temporary file that becomes a blob by ``commit``; ``file`` is open for writing."""
+
+    def __init__(self, store: ContentStore, path: Path, file: BinaryIO) -> None:
+        self._store = store
+        self._path = path
+        self.file = file
+
+    def commit(self, digest: str) -> None:
+        """Make what was written the blob ``digest``, which the caller knows to be right.
+
+        The bytes reach the disk when the kernel finds time: a kill of the process loses nothing, a power cut
+        may leave a blob that ``verify`` refuses. Waiting for the disk here would cost more than many a step.
+        """
+        self.file.flush()
+        if self._store.keep(digest):
+            return
+        with self._store.sharing(), told_plainly("write to", self._path.parent):
+            os.utime(self._path)
+            self._path.replace(self._store.path(digest))
+
+
+class BlobWriter:
+    """Writes and hashes one blob."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+        self._hash = hashlib.sha256()
+        self._committed = False
+        self.size = 0
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> int:
+        """Write a piece; return its length."""
+        if self._committed:
+            raise StoreError("the blob is committed; nothing can be added to it")
+        self._hash.update(chunk)
+        self._ingest.file.write(chunk)
+        self.size += len(chunk)
+        return len(chunk)
+
+    def flush(self) -> None:
+        """Hand what was written to the kernel."""
+        self._ingest.file.flush()
+
+    def commit(self, expected: str | None = None, *, size: int | None = None) -> Digest:
+        """Make what was written a blob and return its digest.
+
+        Raises ContentError, and keeps nothing, if it is not the ``expected`` digest or ``size``.
+        """
+        digest = Digest(f"sha256:{self._hash.hexdigest()}")
+        if size is not None and size != self.size:
+            raise ContentError(f"got {self.size} bytes of a blob that should have {size}", hint="try again")
+        _check(expected or digest, digest)
+        self._ingest.commit(digest)
+        self._committed = True
+        return digest
+
+
+def copy(source: BinaryIO, blob: BlobWriter) -> None:
+    """Copy a stream to its end into a blob."""
+    while chunk := source.read(_CHUNK):
+        blob.write(chunk)
+
+
+def _check(expected: str, found: str) -> None:
+    if expected != found:
+        raise ContentError(
+            f"blob {expected} is damaged: its content has the digest {found}",
+            hint="delete it and pull or build the image again",
+        )
