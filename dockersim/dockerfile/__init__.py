@@ -1,15 +1,16 @@
 """Dockerfiles: from text to instructions, and from words with variables to words without.
 
-What BuildKit's frontend does before it looks at any file or image (frontend/dockerfile/parser, shell and instructions in
-moby/buildkit), plus the ``.dockerignore`` rules (moby/patternmatcher). Read on in this order:
+What BuildKit's frontend does before it looks at any file or image (frontend/dockerfile/parser, shell and
+instructions in moby/buildkit), plus the ``.dockerignore`` rules (moby/patternmatcher). Read on in this order:
 
     directives, heredoc, arguments, parser   lines and words: what the text is
     flags, mounts, instructions, interpreter what the eighteen instructions were told
+    ports                                    the words of EXPOSE
     words, wildcard                          ``${NAME:-default}`` and its relatives
     ignore, ignorepattern, pattern           which paths a pattern means
 
-The law of the package: every text either parses or raises a `DockerfileError` that says where, and nothing is expanded
-before it is asked for; the values of variables are known only when a step is reached.
+The law of the package: every text either parses or raises a `DockerfileError` that says where, and nothing is
+expanded before it is asked for; the values of variables are known only when a step is reached.
 
 >>> dockerfile = parse("FROM busybox AS base\\nRUN echo $HOME\\n")
 >>> print(dockerfile.dump(), end="")
@@ -55,6 +56,7 @@ from dockersim.dockerfile.mounts import Device, Mount, MountFlag, MountType, Sha
 from dockersim.dockerfile.node import Node
 from dockersim.dockerfile.parser import ContinuationWarning
 from dockersim.dockerfile.pattern import has_wildcard, match_pattern
+from dockersim.dockerfile.ports import parse_ports
 from dockersim.dockerfile.words import HEREDOC_BODY, STEP_NAME, Expansion, Lexing, expand, expand_word, expand_words
 
 __all__ = [
@@ -111,4 +113,5 @@ __all__ = [
     "parse",
     "parse_heredoc",
     "parse_instruction",
+    "parse_ports",
 ]

@@ -1,7 +1,7 @@
 """How the text behind a keyword is cut into flags and arguments; each instruction has one of a few ways.
 
-BuildKit: frontend/dockerfile/parser/split_command.go and line_parsers.go. Nothing is expanded here and quotes stay, but
-for flags: these lose their quotes at once.
+BuildKit: frontend/dockerfile/parser/split_command.go and line_parsers.go. Nothing is expanded here and quotes
+stay, but for flags: these lose their quotes at once.
 
 >>> split_flags('--chown="1:1" --link a b', "\\\\")
 (('--chown=1:1', '--link'), 'a b')
@@ -45,7 +45,8 @@ def split_flags(text: str, escape: str) -> tuple[tuple[str, ...], str]:
 
 
 def _flag(text: str, position: int, escape: str) -> tuple[str, int]:
-    # Deviation: BuildKit reads flags byte by byte and garbles letters beyond ASCII; here they stay what they are.
+    # Deviation: BuildKit reads flags byte by byte and garbles letters beyond ASCII; here they stay what they
+    # are.
     out: list[str] = []
     mark = ""
     while position < len(text):
@@ -93,7 +94,7 @@ def split_words(text: str, escape: str) -> list[str]:
 
 
 def string_array(text: str) -> tuple[str, ...] | None:
-    """Read a JSON array of strings; None where it is no JSON array, DockerfileError where it holds something else."""
+    """Read a JSON array of strings; None if it is no JSON array, DockerfileError if it holds something else."""
     text = text.lstrip(SPACE)
     if not text.startswith("["):
         return None
@@ -143,7 +144,7 @@ def _shell_words(text: str, escape: str) -> Arguments:
 
 
 def _pairs(keyword: str) -> Callable[[str, str], Arguments]:
-    """Cut ``NAME=value ...``, or the old ``NAME value``, into triples of name, value and what stood between them."""
+    """Cut ``NAME=value ...``, or the old ``NAME value``, into triples: name, value, what stood between."""
 
     def parse(text: str, escape: str) -> Arguments:
         words = split_words(text, escape)

@@ -1,7 +1,7 @@
 """Parser directives: the comments at the very top of a Dockerfile that change how the rest is read.
 
-``# syntax=``, ``# escape=`` and ``# check=``, each at most once, and only until the first line that is something else.
-BuildKit: frontend/dockerfile/parser/directives.go.
+``# syntax=``, ``# escape=`` and ``# check=``, each at most once, and only until the first line that is
+something else. BuildKit: frontend/dockerfile/parser/directives.go.
 
 >>> read_directives("# escape=`\\nFROM windows\\n")
 (Directive(name='escape', value='`', line=1),)
@@ -87,11 +87,12 @@ def find_directive(text: str, name: str, *, comment: str = "#") -> Directive | N
     skipped = 0
     if text.startswith("#!"):
         text, skipped = text.partition("\n")[2], 1
-    return next((found for found in read_directives(text, comment=comment, line=skipped) if found.name == name), None)
+    directives = read_directives(text, comment=comment, line=skipped)
+    return next((found for found in directives if found.name == name), None)
 
 
 def detect_syntax(text: str) -> Directive | None:
-    """Find which frontend a file asks for: ``# syntax=``, ``// syntax=``, or a JSON document with that key."""
+    """Find which frontend a file asks for: ``# syntax=``, ``// syntax=``, or JSON with that key."""
     for comment in ("#", "//"):
         if found := find_directive(text, "syntax", comment=comment):
             return found

@@ -1,7 +1,7 @@
 """A whole Dockerfile: its nodes, and the stages they make.
 
-`parse` reports what is wrong with the syntax. What the instructions mean is asked for with `Dockerfile.stages`, which
-reports unknown instructions, flags and the like; BuildKit has the same two passes.
+`parse` reports what is wrong with the syntax. What the instructions mean is asked for with
+`Dockerfile.stages`, which reports unknown instructions, flags and the like; BuildKit has the same two passes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dockersim.errors import DockerfileError
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A FROM and the instructions up to the next one; ``name`` is in lower case, empty where the stage has none."""
+    """A FROM and the instructions up to the next one; ``name`` is in lower case, empty where there is none."""
 
     index: int
     from_: From
@@ -67,7 +67,7 @@ class Dockerfile:
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """The stages in order; DockerfileError if any instruction is wrong or stands before the first FROM."""
+        """The stages; DockerfileError if any instruction is wrong or stands before the first FROM."""
         return self._parts[1]
 
     @cached_property
@@ -85,16 +85,15 @@ class Dockerfile:
             else:
                 hint = "only ARG may stand before the first FROM"
                 raise DockerfileError("no build stage in current context", at=instruction.at, hint=hint)
-        return tuple(global_args), tuple(Stage(n, from_, tuple(body)) for n, (from_, body) in enumerate(stages))
+        numbered = (Stage(index, from_, tuple(body)) for index, (from_, body) in enumerate(stages))
+        return tuple(global_args), tuple(numbered)
 
 
 def parse(text: str, *, file: str = "Dockerfile") -> Dockerfile:
     """Parse the text of a Dockerfile; DockerfileError where its syntax is wrong."""
     parser = Parser(text, file)
     parser.run()
-    return Dockerfile(
-        text, tuple(parser.nodes), file, parser.escape, parser.directives, tuple(parser.warnings)
-    )
+    return Dockerfile(text, tuple(parser.nodes), file, parser.escape, parser.directives, tuple(parser.warnings))
 
 
 def parse_instruction(text: str, *, file: str = "Dockerfile") -> Instruction:

@@ -63,7 +63,7 @@ class Flags:
 
 
 def read_flags(words: Iterable[str], known: Mapping[str, Kind]) -> Flags:
-    """Check ``words`` such as ``--link=true`` against the flags ``known``; DockerfileError has no place yet."""
+    """Check ``words`` such as ``--link=true`` against the ``known`` flags; a DockerfileError has no place yet."""
     values: list[tuple[str, str]] = []
     for word in words:
         name, equals, value = word.removeprefix("--").partition("=")
@@ -72,7 +72,8 @@ def read_flags(words: Iterable[str], known: Mapping[str, Kind]) -> Flags:
             raise DockerfileError(f"unknown flag: --{name}", hint=f"did you mean --{match}?" if match else "")
         if known[name] is not Kind.TEXTS and any(name == earlier for earlier, _ in values):
             raise DockerfileError(f"duplicate flag specified: --{name}")
-        if (equals and not value and known[name] is Kind.SWITCH) or (not equals and known[name] is not Kind.SWITCH):
+        # A switch may stand alone; a text may be empty, but needs its "=".
+        if (equals and not value) if known[name] is Kind.SWITCH else not equals:
             raise DockerfileError(f"missing a value on flag: --{name}")
         values.append((name, _switch_value(name, value) if known[name] is Kind.SWITCH else value))
     return Flags(tuple(values))

@@ -1,7 +1,9 @@
-"""The handful of Go's text functions whose results show in what BuildKit does: spaces, quoting, durations, paths.
+"""The handful of Go's text functions whose results show in what BuildKit does: spaces, quoting, durations,
+paths.
 
-BuildKit is written in Go, so "white space", a quoted word in an error message and `--interval=1m30s` mean what Go's
-`unicode`, `strconv`, `time` and `path` packages say they mean, and Python's own notions differ at the edges.
+BuildKit is written in Go, so "white space", a quoted word in an error message and `--interval=1m30s` mean
+what Go's `unicode`, `strconv`, `time` and `path` packages say they mean, and Python's own notions differ at
+the edges.
 
 >>> quote('say "hi"\\n')
 '"say \\\\"hi\\\\"\\\\n"'
@@ -23,11 +25,26 @@ SPACE: Final = (
 )
 
 _ESCAPES: Final = {
-    "\a": r"\a", "\b": r"\b", "\f": r"\f", "\n": r"\n", "\r": r"\r", "\t": r"\t", "\v": r"\v", '"': r"\"", "\\": r"\\",
+    "\a": r"\a",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\t": r"\t",
+    "\v": r"\v",
+    '"': r"\"",
+    "\\": r"\\",
 }
 
-_UNITS: Final = {
-    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+_UNITS: Final[dict[str, int]] = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
 }
 _TERM: Final = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 _LONGEST: Final = 2**63 - 1
@@ -79,7 +96,7 @@ def _term_in_nanoseconds(term: re.Match[str], text: str) -> int:
         raise ValueError(f"time: invalid duration {quote(text)}")
     fraction = fraction[:18]
     scale = _UNITS[unit]
-    return int(whole.lstrip("0") or "0") * scale + int(fraction or "0") * scale // 10 ** len(fraction)
+    return int(whole.lstrip("0") or "0") * scale + int(fraction or "0") * scale // int("1" + "0" * len(fraction))
 
 
 def parse_bool(text: str) -> bool:
@@ -92,7 +109,7 @@ def parse_bool(text: str) -> bool:
 
 
 def clean_path(path: str) -> str:
-    """Shorten a path as ``path.Clean`` does: no ``.``, no doubled or trailing slash, ``..`` resolved by name alone."""
+    """Shorten a path as ``path.Clean`` does: no ``.``, no needless slash, ``..`` resolved by name alone."""
     rooted = path.startswith("/")
     names: list[str] = []
     for name in path.split("/"):

@@ -18,7 +18,7 @@ from typing import Final
 from dockersim.dockerfile.words import Lexing, expand_words
 from dockersim.errors import DockerfileError
 
-_WORD: Final = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]+)")
+_WORD: Final = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)")
 _LEADING_TABS: Final = re.compile(r"^\t+", re.MULTILINE)
 _LINE: Final = Lexing(keep_quotes=True, keep_escapes=True, keep_unset=True)
 _NAME: Final = Lexing(keep_unset=True)
@@ -27,7 +27,7 @@ _NAME_AS_WRITTEN: Final = Lexing(keep_quotes=True, keep_unset=True)
 
 @dataclass(frozen=True, slots=True)
 class Heredoc:
-    """A here-document: the name that ends it, whether its text is expanded, and the text as it stands in the file."""
+    """A here-document: the name that ends it, whether its text is expanded, and the text as written."""
 
     name: str
     expand: bool = True
@@ -47,9 +47,9 @@ def chomp(text: str) -> str:
 
 
 def parse_heredoc(word: str) -> Heredoc | None:
-    """Read one word as the start of a here-document; None where it is none, DockerfileError on an open quote."""
+    """Read one word as the start of a here-document; None if it is none, DockerfileError on an open quote."""
     match = _WORD.fullmatch(word)
-    if match is None:
+    if match is None or not match[3]:
         return None
     names = expand_words(match[3], {}, lexing=_NAME)
     if len(names) != 1:

@@ -1,7 +1,7 @@
 """``.dockerignore``: which files of the build context are left out, and which line says so.
 
-The last matching line wins; a line with ``!`` takes files back in; a pattern that matches a directory matches all that is
-in it. The real thing is moby/patternmatcher, with MatchesOrParentMatches for the answer.
+The last matching line wins; a line with ``!`` takes files back in; a pattern that matches a directory matches
+all that is in it. The real thing is moby/patternmatcher, with MatchesOrParentMatches for the answer.
 
 >>> rules = IgnoreRules.parse("*.log\\n!keep.log\\n")
 >>> rules.decide("old.log")
@@ -25,7 +25,7 @@ from dockersim.source import At
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a path is left out; ``pattern`` and ``line`` are of the rule that decided, empty and 0 if none did."""
+    """Whether a path is left out; ``pattern`` and ``line`` of the rule that decided, empty and 0 if none did."""
 
     excluded: bool
     pattern: str = ""
@@ -60,7 +60,7 @@ class IgnoreRules:
 
     @classmethod
     def of(cls, patterns: Iterable[str], *, at: At | None = None) -> IgnoreRules:
-        """Take patterns as they are, such as the values of ``COPY --exclude``; rules count as lines from 1."""
+        """Take patterns as they are, such as the values of ``COPY --exclude``; each counts as a line."""
         try:
             rules = [_rule(pattern, line, "--exclude") for line, pattern in enumerate(patterns, 1)]
         except DockerfileError as error:
@@ -76,7 +76,7 @@ class IgnoreRules:
         return Decision(not rule.exception, rule.text, rule.line) if rule else Decision(excluded=False)
 
     def may_prune(self, directory: str) -> bool:
-        """Say whether a walk need not enter ``directory``: it is left out, and no later ``!`` can reach below it."""
+        """Say whether a walk need not enter ``directory``: it is left out, and no ``!`` can reach below it."""
         directory = clean_path(directory)
         rule = None if directory == "." else self._deciding(directory)
         if rule is None or rule.exception:
@@ -100,7 +100,7 @@ NO_RULES: Final = IgnoreRules()
 
 
 def read_patterns(text: str) -> list[tuple[int, str]]:
-    """List (line, pattern) of an ignore file: comments and empty lines dropped, paths cleaned, no leading slash."""
+    """List (line, pattern) of an ignore file: no comments or empty lines, paths cleaned, no leading slash."""
     found = []
     for line, row in enumerate(text.removeprefix(BYTE_ORDER_MARK).split("\n"), 1):
         if row.startswith("#") or not (pattern := row.strip(SPACE)):

@@ -1,8 +1,9 @@
 """One pattern of an ignore file, as something that matches paths.
 
-``*`` and ``?`` stay inside a name, ``**`` goes across directories, ``[a-z]`` is a class. moby/patternmatcher builds a
-regular expression and tests the cheap forms (a plain name, ``dir/**``, ``**/name``) without it. Ours is cut into atomic
-groups wherever that cannot change the answer, so that ``*a*a*a*b`` does not take for ever on a long name.
+``*`` and ``?`` stay inside a name, ``**`` goes across directories, ``[a-z]`` is a class. moby/patternmatcher
+builds a regular expression and tests the cheap forms (a plain name, ``dir/**``, ``**/name``) without it. Ours
+is cut into atomic groups wherever that cannot change the answer, so that ``*a*a*a*b`` does not take for ever
+on a long name.
 
 >>> IgnorePattern.parse("**/*.py[co]").matches("a/b.pyc")
 True
@@ -20,8 +21,8 @@ from typing import Final
 from dockersim.dockerfile.pattern import check_pattern, class_expression
 from dockersim.errors import DockerfileError
 
-# Deviation: BuildKit takes a backslash and a letter for an escape of Go's regular expressions (``\d`` is a digit); here
-# every character behind a backslash stands for itself.
+# Deviation: BuildKit takes a backslash and a letter for an escape of Go's regular expressions (``\d`` is a
+# digit); here every character behind a backslash stands for itself.
 _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\[|\\(.)|(.)", re.DOTALL)
 # Deviation: BuildKit takes any number of ``**`` in the middle of a name; here four are the most, for speed.
 _MOST_LOOSE: Final = 4
@@ -29,7 +30,7 @@ _MOST_LOOSE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class IgnorePattern:
-    """A pattern and the test it amounts to: ``expression``, or a plain text to be equal to, to begin or to end with."""
+    """A pattern and its test: ``expression``, or a plain text to be equal to, to begin or to end with."""
 
     text: str
     expression: re.Pattern[str] | None = None
@@ -77,8 +78,8 @@ class IgnorePattern:
 def _expression(text: str) -> str:
     """Translate to a regular expression for the whole path.
 
-    The pattern is cut at each ``**``. What lies between two of them may be put at its first place for good if it ends
-    with a slash, because the next ``**`` can stand for everything up to any later place.
+    The pattern is cut at each ``**``. What lies between two of them may be put at its first place for good if
+    it ends with a slash, because the next ``**`` can stand for everything up to any later place.
     """
     chunks, trailing = _chunks(text)
     loose = 0
@@ -90,7 +91,8 @@ def _expression(text: str) -> str:
         body = ("(?:.*?/)??" if number else "") + _chunk(pieces, exact=exact)
         out += f"(?>{body})" if exact else body
     if loose > _MOST_LOOSE:
-        raise DockerfileError("too many ** in one pattern", hint="use ** for whole directories, as in **/name")
+        hint = "use ** for whole directories, as in **/name"
+        raise DockerfileError("too many ** in one pattern", hint=hint)
     return out + (".*" if trailing else "")
 
 
@@ -104,7 +106,7 @@ def _chunk(pieces: list[str], *, exact: bool) -> str:
 
 
 def _chunks(text: str) -> tuple[list[list[str]], bool]:
-    """Cut at each ``**``, and inside at each ``*``, translating the rest; say whether a ``**`` ends the pattern."""
+    """Cut at each ``**``, and inside at each ``*``, translating the rest; say whether a ``**`` ends it all."""
     chunks: list[list[str]] = [[""]]
     position = 0
     while token := _TOKEN.match(text, position):

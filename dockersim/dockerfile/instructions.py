@@ -1,7 +1,7 @@
 """The eighteen instructions as types: what each was given, not yet expanded.
 
-BuildKit: frontend/dockerfile/instructions/commands.go. `Instruction` is a closed union: a ``match`` over it is checked
-for completeness. Which fields are words that variables can stand in is said at each class.
+BuildKit: frontend/dockerfile/instructions/commands.go. `Instruction` is a closed union: a ``match`` over it
+is checked for completeness. Which fields are words that variables can stand in is said at each class.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from dockersim.source import At
 class Source:
     """Where an instruction stands and how it was written; the base of them all.
 
-    ``raw`` is the logical line as BuildKit shows it in the names of steps: continued lines joined, without the text of
-    here-documents. ``comments`` are the lines of comment right above it. ``flags`` are the flags as written.
+    ``raw`` is the logical line as BuildKit shows it in the names of steps: continued lines joined, without
+    the text of here-documents. ``comments`` are the lines of comment right above it. ``flags`` are the flags
+    as written.
     """
 
     at: At
@@ -58,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A name that ARG declares; ``default`` is None where none was given; ``doc`` comes from the comment above."""
+    """A name that ARG declares; ``default`` is None if none was given; ``doc`` comes from the comment above."""
 
     name: str
     default: str | None = None
@@ -123,7 +124,7 @@ class Run(Source):
 
     @property
     def summary(self) -> str:
-        """The first line of a script, for the step's name: ``RUN <<EOF (set -e...)``; empty without a script."""
+        """The first line of a script, for the name of the step: ``RUN <<EOF (set -e...)``; else empty."""
         if not self.script:
             return ""
         first, *others = self.script.content.strip(SPACE).replace("\r\n", "\n").split("\n")
@@ -134,8 +135,8 @@ class Run(Source):
 class Copy(Source):
     """Copies files. ``sources``, ``destination``, ``chown`` and ``chmod`` are expanded, ``from_`` is not.
 
-    ``heredocs`` are the sources that stand in the Dockerfile itself: files called after their delimiter, whose text is
-    expanded too unless the delimiter was quoted.
+    ``heredocs`` are the sources that stand in the Dockerfile itself: files called after their delimiter,
+    whose text is expanded too unless the delimiter was quoted.
     """
 
     sources: tuple[str, ...]
@@ -249,8 +250,8 @@ class StopSignal(Source):
 class Healthcheck(Source):
     """Says how to check the container. Never expanded.
 
-    ``test`` is the image configuration's: ``("NONE",)``, ``("CMD", ...)`` or ``("CMD-SHELL", text)``; durations are in
-    nanoseconds, 0 where not given.
+    ``test`` is the image configuration's: ``("NONE",)``, ``("CMD", ...)`` or ``("CMD-SHELL", text)``;
+    durations are in nanoseconds, 0 where not given.
     """
 
     test: tuple[str, ...]
@@ -263,7 +264,7 @@ class Healthcheck(Source):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnBuild(Source):
-    """Keeps an instruction for builds that start from this image; ``trigger`` is its text, with its here-documents."""
+    """Keeps an instruction for builds from this image; ``trigger`` is its text, with its here-documents."""
 
     trigger: str
 

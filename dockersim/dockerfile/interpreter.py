@@ -1,6 +1,7 @@
 """From nodes to typed instructions: argument counts, flags, values.
 
-BuildKit: frontend/dockerfile/instructions/parse.go. Errors carry BuildKit's words; `interpret` puts the place to them.
+BuildKit: frontend/dockerfile/instructions/parse.go. Errors carry BuildKit's words; `interpret` puts the place
+to them.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _COPY_FLAGS: Final = {
     "parents": Kind.SWITCH,
 }  # fmt: skip
 _ADD_FLAGS: Final = {
-    "chown": Kind.TEXT, "chmod": Kind.TEXT, "link": Kind.SWITCH, "keep-git-dir": Kind.SWITCH, "checksum": Kind.TEXT,
-    "unpack": Kind.SWITCH, "exclude": Kind.TEXTS,
+    "chown": Kind.TEXT, "chmod": Kind.TEXT, "link": Kind.SWITCH, "keep-git-dir": Kind.SWITCH, "checksum":
+    Kind.TEXT, "unpack": Kind.SWITCH, "exclude": Kind.TEXTS,
 }  # fmt: skip
 _RUN_FLAGS: Final = {"mount": Kind.TEXTS, "network": Kind.TEXT, "security": Kind.TEXT, "device": Kind.TEXTS}
 _HEALTH_FLAGS: Final = dict.fromkeys(("interval", "timeout", "start-period", "start-interval", "retries"), Kind.TEXT)
@@ -89,22 +90,22 @@ def _doc(comments: tuple[str, ...], name: str) -> str:
 
 
 def _from(node: Node) -> i.From:
-    name = ""
+    written = ""
     if len(node.words) == 3 and node.words[1].lower() == "as":
-        name = node.words[2].lower()
-        if not _STAGE_NAME.fullmatch(name):
+        written = node.words[2]
+        if not _STAGE_NAME.fullmatch(written.lower()):
             problem = "name can't start with a number or contain symbols"
-            raise DockerfileError(f"invalid name for build stage: {quote(node.words[2])}, {problem}")
+            raise DockerfileError(f"invalid name for build stage: {quote(written)}, {problem}")
     elif len(node.words) != 1:
         raise DockerfileError("FROM requires either one or three arguments")
     flags = read_flags(node.flags, {"platform": Kind.TEXT})
     return i.From(
         **_source(node),
         image=node.words[0],
-        name=name,
-        name_as_written=node.words[2] if name else "",
+        name=written.lower(),
+        name_as_written=written,
         platform=flags.text("platform"),
-        doc=_doc(node.comments, name),
+        doc=_doc(node.comments, written.lower()),
     )
 
 
@@ -137,7 +138,7 @@ def _run(node: Node) -> i.Run:
 
 def _sources(node: Node) -> tuple[tuple[str, ...], tuple[Heredoc, ...], str]:
     """Tell apart what COPY and ADD take: paths, here-documents, and the destination."""
-    *words, destination = node.words
+    words, destination = node.words[:-1], node.words[-1]
     if is_heredoc(destination):
         raise DockerfileError(f"{node.name} cannot accept a heredoc as a destination")
     contents = {heredoc.name: heredoc.content for heredoc in node.heredocs}
@@ -155,8 +156,8 @@ def _sources(node: Node) -> tuple[tuple[str, ...], tuple[Heredoc, ...], str]:
 
 def _two_or_more(node: Node) -> None:
     if len(node.words) < 2:
-        problem = "requires at least two arguments, but only one was provided. Destination could not be determined"
-        raise DockerfileError(f"{node.name} {problem}")
+        problem = f"{node.name} requires at least two arguments, but only one was provided"
+        raise DockerfileError(f"{problem}. Destination could not be determined")
 
 
 def _copy(node: Node) -> i.Copy:
@@ -201,9 +202,9 @@ def _pairs(node: Node) -> tuple[i.Pair, ...]:
     words = _at_least_one(node)
     if len(words) % 3:
         raise DockerfileError(f"Bad input to {node.name}, too many arguments")
-    triples = [words[index : index + 3] for index in range(0, len(words), 3)]
-    if any(not name for name, _, _ in triples):
+    if not all(words[::3]):
         raise DockerfileError(f"{node.name} names can not be blank")
+    triples = zip(words[::3], words[1::3], words[2::3], strict=True)
     return tuple(i.Pair(name, value, not delimiter) for name, value, delimiter in triples)
 
 
@@ -264,7 +265,8 @@ def _shell(node: Node) -> i.Shell:
     _no_flags(node)
     words = _at_least_one(node)
     if not node.json:
-        raise DockerfileError("SHELL requires the arguments to be in JSON form", hint='as in SHELL ["/bin/sh", "-c"]')
+        hint = 'as in SHELL ["/bin/sh", "-c"]'
+        raise DockerfileError("SHELL requires the arguments to be in JSON form", hint=hint)
     return i.Shell(**_source(node), argv=words)
 
 
@@ -273,7 +275,7 @@ def _stop_signal(node: Node) -> i.StopSignal:
 
 
 def _healthcheck(node: Node) -> i.Healthcheck:
-    kind, *words = _at_least_one(node)
+    kind, words = _at_least_one(node)[0], node.words[1:]
     if kind.upper() == "NONE":
         if words:
             raise DockerfileError("HEALTHCHECK NONE takes no arguments")

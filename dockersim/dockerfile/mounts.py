@@ -1,7 +1,8 @@
 """The options of ``RUN --mount`` and ``RUN --device``: comma-separated fields, as in a line of CSV.
 
-BuildKit: commands_runmount.go and commands_rundevice.go in frontend/dockerfile/instructions. A mount is read twice: when
-the Dockerfile is parsed only ``from`` is looked at; the rest may hold variables and is read when the step is reached.
+BuildKit: commands_runmount.go and commands_rundevice.go in frontend/dockerfile/instructions. A mount is read
+twice: when the Dockerfile is parsed only ``from`` is looked at; the rest may hold variables and is read when
+the step is reached.
 
 >>> mount = MountFlag("type=cache,target=$HOME/.cache").resolve(lambda word: word.replace("$HOME", "/root"))
 >>> mount.type, mount.target, mount.read_only
@@ -14,7 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 from dockersim.dockerfile.gotext import parse_bool, quote
 from dockersim.dockerfile.suggest import did_you_mean
@@ -41,7 +42,7 @@ class Sharing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mount with its variables expanded. ``uid``, ``gid``, ``mode``, ``env`` and ``sharing`` are None if not given."""
+    """A mount, expanded; ``uid``, ``gid``, ``mode``, ``env`` and ``sharing`` are None if not given."""
 
     type: MountType = MountType.BIND
     from_: str = ""
@@ -89,7 +90,7 @@ class MountFlag:
         return mount
 
     def _fields(self) -> list[tuple[str, str, str]]:
-        """Cut into (key in lower case, ``=`` or nothing, value); a field without ``=`` is a value of its own."""
+        """Cut into (key in lower case, ``=`` or nothing, value); a field without ``=`` is its own value."""
         found = []
         for field in csv_fields(self.value, "mounts"):
             key, equals, value = field.partition("=")
@@ -121,10 +122,9 @@ def _with_option(mount: Mount, key: str, word: str | None, field: str) -> Mount:
         return replace(mount, read_only=_truth(key, word) is _READING[key])
     if word is None:
         raise DockerfileError(f"invalid field '{field}' must be a key=value pair")
-    if key in _TEXTS:
-        return replace(mount, **{_TEXTS[key]: word})
-    if key in _NUMBERS:
-        return replace(mount, **{key: _number(key, word)})
+    if key in _TEXTS or key in _NUMBERS:
+        option: dict[str, Any] = {_TEXTS[key]: word} if key in _TEXTS else {key: _number(key, word)}
+        return replace(mount, **option)
     if key == "type":
         return replace(mount, type=_type(word))
     if key == "sharing":
@@ -239,8 +239,8 @@ def csv_fields(text: str, what: str) -> list[str]:
     while position < len(text):
         match = _CSV_FIELD.match(text, position + 1)
         if match is None:
-            problem = f'failed to parse csv {what}: parse error on line 1, column {position + 2}: bare " in non-quoted-field'
-            raise DockerfileError(problem)
+            where = f"parse error on line 1, column {position + 2}"
+            raise DockerfileError(f'failed to parse csv {what}: {where}: bare " in non-quoted-field')
         fields.append(match[2] if match[1] is None else match[1].replace('""', '"'))
         position = match.end()
     return fields

@@ -1,4 +1,5 @@
-"""One instruction as the parser leaves it: the keyword, flags and arguments, before anyone asks what they mean.
+"""One instruction as the parser leaves it: the keyword, flags and arguments, before anyone asks what they
+mean.
 
 BuildKit: parser.Node in frontend/dockerfile/parser/parser.go; `dump` writes what Node.Dump() writes.
 """

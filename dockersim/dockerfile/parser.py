@@ -1,7 +1,8 @@
 """From text to nodes: directives, comments, continued lines, here-documents.
 
-BuildKit: Parse in frontend/dockerfile/parser/parser.go. The odd corners are its own: a comment or an empty line inside a
-continued instruction is skipped (with a warning for the empty one), and blanks before a continued line are kept.
+BuildKit: Parse in frontend/dockerfile/parser/parser.go. The odd corners are its own: a comment or an empty
+line inside a continued instruction is skipped (with a warning for the empty one), and blanks before a
+continued line are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from dockersim.source import At
 
 # bufio.MaxScanTokenSize, less the line end.
 _LONGEST_LINE: Final = 64 * 1024 - 1
-_CONTINUED: Final = {mark: re.compile(rf"(?:^|(?<=[^{re.escape(mark)}])){re.escape(mark)}[ \t]*\Z") for mark in "\\`"}
+# The escape character at the end of a line, but for blanks; two of them are a character, not a continuation.
+_CONTINUED: Final = {mark: re.compile(rf"(?<!{re.escape(mark)}){re.escape(mark)}[ \t]*\Z") for mark in "\\`"}
 # One is allowed; a few more still parse, so that the error can say what is wrong.
 _DEEPEST_ONBUILD: Final = 5
 _WITH_HEREDOCS: Final = ("ADD", "COPY", "RUN")
@@ -79,9 +81,10 @@ class Parser:
         at = At(self.file, start, self.read)
         try:
             node = parse_line(line, self.escape, at, tuple(self.comments))
-            heredocs = [self.heredoc(heredoc, start) for heredoc in _heredocs(node)]
+            heredocs = [self.heredoc(heredoc) for heredoc in _heredocs(node)]
         except DockerfileError as error:
-            raise DockerfileError(error.message, at=At(self.file, start, self.read), hint=error.hint) from None
+            at = At(self.file, start, self.read)
+            raise DockerfileError(error.message, at=at, hint=error.hint) from None
         self.nodes.append(replace(node, heredocs=tuple(heredocs), at=At(self.file, start, self.read)))
         self.comments = []
 
@@ -106,7 +109,7 @@ class Parser:
             self.comments = [*self.comments, comment] if comment else []
 
     def continued(self, text: str) -> str:
-        """Join the lines of one instruction; without the escape characters and line ends, but with indentation."""
+        """Join the lines of one instruction, without escape characters and line ends, but with indentation."""
         pieces: list[str] = []
         skipped_empty = False
         mark = _CONTINUED[self.escape]
@@ -137,7 +140,7 @@ class Parser:
             empty = True
         return None, empty
 
-    def heredoc(self, heredoc: Heredoc, start: int) -> Heredoc:
+    def heredoc(self, heredoc: Heredoc) -> Heredoc:
         """Take the lines of a here-document, up to the one that is its name."""
         content: list[str] = []
         while self.read < len(self.lines):

@@ -1,6 +1,7 @@
 """Go's ``filepath.Match``: the wildcards of COPY and ADD.
 
-``*`` and ``?`` do not cross a ``/``, ``[a-z]`` and ``[^a-z]`` are classes, a backslash takes the next character as it is.
+``*`` and ``?`` do not cross a ``/``, ``[a-z]`` and ``[^a-z]`` are classes, a backslash takes the next
+character as it is.
 
 >>> match_pattern("src/*.py", "src/app.py"), match_pattern("*.py", "src/app.py")
 (True, False)
@@ -75,7 +76,8 @@ def _literal(pattern: str, position: int) -> tuple[str, int]:
 def class_expression(pattern: str, position: int, *, strict: bool = False) -> tuple[str, int]:
     """Translate a class to a regular expression and say where it ends; ``position`` is behind its bracket.
 
-    An empty or open class is malformed; a range the wrong way round only if ``strict``, else nothing is in it.
+    An empty or open class is malformed; a range the wrong way round only if ``strict``, else nothing is in
+    it.
     """
     negated = pattern.startswith("^", position)
     position += negated

@@ -1,8 +1,9 @@
-"""The patterns of ``${name#pattern}``, ``${name%pattern}`` and ``${name/pattern/text}``: ``*`` and ``?``, no brackets.
+"""The patterns of ``${name#pattern}``, ``${name%pattern}`` and ``${name/pattern/text}``: ``*`` and ``?``, no
+brackets.
 
-BuildKit turns such a pattern into a regular expression (frontend/dockerfile/shell/lex.go). So do we, but in atomic
-pieces: the text between two stars is put at its first place and never moved again, which gives the same answer as
-trying all places and keeps the time proportional to pattern times value.
+BuildKit turns such a pattern into a regular expression (frontend/dockerfile/shell/lex.go). So do we, but in
+atomic pieces: the text between two stars is put at its first place and never moved again, which gives the
+same answer as trying all places and keeps the time proportional to pattern times value.
 
 >>> Wildcard.parse("*/").without_prefix("a/b/c", longest=True)
 'c'
@@ -27,13 +28,13 @@ _TEMPLATE: Final = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
-    """A pattern as regular expressions for the fixed texts between its stars; there is one more than stars."""
+    """A pattern as regular expressions for the fixed texts before, between and behind its stars."""
 
     segments: tuple[tuple[str, ...], ...]
 
     @classmethod
     def parse(cls, pattern: str) -> Wildcard:
-        """Read a pattern; only ``\\*``, ``\\?``, ``\\\\``, ``\\}`` and ``\\/`` are escapes, others are an error."""
+        """Read a pattern; a backslash may stand before ``* ? } /`` and itself only."""
         segments: list[list[str]] = [[]]
         for token in _TOKEN.finditer(pattern.removeprefix("\ufeff")):
             if token[1] is not None and token[1] not in ("*", "?", "\\"):
@@ -61,7 +62,7 @@ class Wildcard:
         return backwards.without_prefix(value[::-1], longest=longest)[::-1]
 
     def replace(self, value: str, replacement: str, *, everywhere: bool) -> str:
-        """Put ``replacement`` in the place of the first match, or of every one; each match is as long as it can be."""
+        """Put ``replacement`` in the place of the first match, or of every one, each as long as it can be."""
         pieces: list[str] = []
         done, position, last_end = 0, 0, -1
         while (span := self._find(value, position)) is not None:

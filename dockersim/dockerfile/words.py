@@ -1,7 +1,7 @@
 """Word expansion: what ``$NAME``, ``${NAME:-default}``, quotes and the escape character become.
 
-The rules are those of BuildKit's shell lexer (frontend/dockerfile/shell/lex.go), which borrows most, but not all, from
-the POSIX shell. `expand` also says which variables were used, for "where did this value come from".
+The rules are those of BuildKit's shell lexer (frontend/dockerfile/shell/lex.go), which borrows most, but not
+all, from the POSIX shell. `expand` also says which variables were used, for "where did this value come from".
 
 >>> expand_word('"$GREETING, ${NAME:-world}"', {"GREETING": "Hello"})
 'Hello, world'
@@ -35,8 +35,9 @@ _DEEPEST: Final = 50
 class Lexing:
     """What the lexer is to leave alone.
 
-    ``keep_quotes`` and ``keep_escapes`` obey quotes and escapes but leave them in the text; with ``plain_quotes`` a
-    quote is a character like any other; with ``keep_unset`` a variable that is not set stays as it was written.
+    ``keep_quotes`` and ``keep_escapes`` obey quotes and escapes but leave them in the text; with
+    ``plain_quotes`` a quote is a character like any other; with ``keep_unset`` a variable that is not set
+    stays as it was written.
     """
 
     keep_quotes: bool = False
@@ -54,7 +55,7 @@ STEP_NAME: Final = Lexing(keep_quotes=True, keep_unset=True)
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The outcome of an expansion: the text, and the names looked up, in order, that were set and that were not."""
+    """The outcome of an expansion: the text, and which of the names looked up were set and which not."""
 
     text: str
     used: tuple[str, ...] = ()
@@ -197,7 +198,7 @@ class _Lexer:
         return "".join([*out, mark])
 
     def escaped_in_double_quotes(self) -> str:
-        """Only ``"``, ``$`` and the escape character itself can be escaped here; before others the escape stays."""
+        """Read an escape: only ``"``, ``$`` and the escape character lose it, before others it stays."""
         kept = self.next()
         out = kept if self.keep_escapes else ""
         following = self.peek()
@@ -245,7 +246,7 @@ class _Lexer:
         elif first in _SPECIAL_PARAMETERS:
             self.position += 1
         else:
-            while (character := self.peek()) and (character.isalpha() or character.isdecimal() or character == "_"):
+            while (character := self.peek()).isalpha() or character.isdecimal() or character == "_":
                 self.position += 1
         return self.text[start : self.position]
 
@@ -266,7 +267,8 @@ class _Lexer:
             raise DockerfileError("substitutions are nested too deeply")
         before, self.keep_escapes = self.keep_escapes, keep_escapes
         self.depth += 1
-        # Not a slip of ours: BuildKit's lexer has one buffer for all levels, and so EXPOSE 80${X:-80} is port 80.
+        # Not a slip of ours: BuildKit's lexer has one buffer for all levels, and so EXPOSE 80${X:-80} is port
+        # 80.
         self._piece.clear()
         words = self.words
         self.words = []
