@@ -1,0 +1,134 @@
+"""``dockersim/starter:python``: this very Python with pip, on top of the shell."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from dockersim.bases.hostpython import HostPython
+from dockersim.bases.libraries import LibrarySearch
+from dockersim.bases.pieces import FileSet
+from dockersim.bases.wheels import closure, installed_files, wheel
+
+WHEELS = "/usr/share/dockersim/wheels"
+OFFERED = "flask"
+"""What pip can install inside without a network; the package and all that it needs."""
+
+# For the development of Python, for a screen, or installed packages; official images leave the tests out too.
+LEFT_OUT = frozenset(
+    [
+        "test",
+        "tests",
+        "idlelib",
+        "ensurepip",
+        "turtledemo",
+        "tkinter",
+        "lib2to3",
+        "__pycache__",
+        "site-packages",
+        "dist-packages",
+        "turtle.py",
+        "EXTERNALLY-MANAGED",
+    ]
+)
+LEFT_OUT_PREFIXES = (
+    "config-",
+    "nis.",
+    "_dbm.",
+    "ossaudiodev.",
+    "_test",
+    "_tkinter",
+    "_ctypes_test",
+    "_xxtest",
+    "xxlimited",
+    "xxsubtype",
+)
+LEFT_OUT_SUFFIXES = (".exe", ".a", ".pyc", ".pth")
+
+PIP_CONF = f"""\
+# pip in this image installs from the wheels in {WHEELS}, which dockersim made from
+# the packages installed beside it. So it needs no network, and knows no other packages.
+# To install from PyPI instead, write in your Dockerfile:  ENV PIP_CONFIG_FILE=/dev/null
+[global]
+no-index = true
+find-links = {WHEELS}
+disable-pip-version-check = true
+"""
+
+_PIP = """\
+#!{python}
+import sys
+from pip._internal.cli.main import main
+sys.exit(main())
+"""
+
+
+def collect_python(python: HostPython, below: FileSet, search: LibrarySearch) -> FileSet:
+    """Collect the files that ``python`` needs on top of ``below``, which has the shell."""
+    files = FileSet()
+    files.update(below)
+    program = python.inside(python.program)
+    _place(files, python, python.program)
+    for name in ("python3", "python"):
+        link = f"{os.path.dirname(program)}/{name}"
+        if link != program:
+            files.link(link, os.path.basename(program))
+    for directory in python.stdlib:
+        _tree(files, python, directory)
+    search.complete(files, python.moved)
+    _pip(files, python, program)
+    _certificates(files, python)
+    return files.minus(below)
+
+
+def _place(files: FileSet, python: HostPython, path: str) -> None:
+    if python.moved(path) is None:
+        files.host(path)
+    else:
+        files.copy(path, python.inside(path))
+
+
+def _tree(files: FileSet, python: HostPython, directory: str) -> None:
+    """Add a directory of the standard library; a link in it (Debian has a few into /etc) as what it leads
+    to."""
+    with os.scandir(directory) as found:
+        entries = sorted((entry for entry in found if _kept(entry.name)), key=lambda entry: entry.name)
+    for entry in entries:
+        try:
+            mode = entry.stat().st_mode
+        except FileNotFoundError:  # a link that leads nowhere is of no use inside either
+            continue
+        if stat.S_ISDIR(mode):
+            _tree(files, python, entry.path)
+        elif stat.S_ISREG(mode):
+            files.copy(entry.path, python.inside(entry.path))
+
+
+def _kept(name: str) -> bool:
+    left_out = name in LEFT_OUT or name.startswith(LEFT_OUT_PREFIXES) or name.endswith(LEFT_OUT_SUFFIXES)
+    return not left_out
+
+
+def _pip(files: FileSet, python: HostPython, program: str) -> None:
+    site, scripts = python.inside(python.site), python.inside(python.scripts)
+    for file in installed_files("pip"):
+        files.data(f"{site}/{file.path}", file.data, 0o755 if file.executable else 0o644)
+    for name in ("pip", "pip3", f"pip{python.version}"):
+        files.text(f"{scripts}/{name}", _PIP.format(python=program), 0o755)
+    files.text("/etc/pip.conf", PIP_CONF)
+    for package in closure(OFFERED):
+        name, data = wheel(package)
+        files.data(f"{WHEELS}/{name}", data)
+
+
+def _certificates(files: FileSet, python: HostPython) -> None:
+    """Add Mozilla's list of certificate authorities, as certifi brings it with httpx.
+
+    Not the host's own list: that may hold a company's private authority, which has no place in an image.
+    """
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    for file in installed_files("certifi"):
+        if file.path == "certifi/cacert.pem":
+            files.data(bundle, file.data)
+    if python.certificates and python.certificates != bundle:
+        files.link(python.inside(python.certificates), bundle)
