@@ -102,7 +102,8 @@ class Rung:
 
     ``works`` says whether it can be used; ``because`` why not, in plain words; ``remedy`` what would lift it.
     ``overlay`` says whether overlayfs can be mounted on it. ``deviations`` are the ways in which a RUN on this rung
-    differs from Docker, one plain sentence each.
+    differs from Docker, one plain sentence each. ``proot_without_seccomp``: proot works, but not with its own
+    seccomp filter.
     """
 
     name: RungName
@@ -111,6 +112,7 @@ class Rung:
     remedy: str = ""
     overlay: bool = False
     deviations: tuple[str, ...] = ()
+    proot_without_seccomp: bool = False
 
 
 @dataclass(frozen=True, slots=True)

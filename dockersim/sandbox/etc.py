@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dockersim.sandbox.contract import ProcessSpec
+from dockersim.sandbox.passthrough import CERTIFICATES
 
 EtcFile = tuple[str, bytes, bool]
 """A path, its content, and whether it is to be left out where the image has no such directory."""
@@ -13,7 +14,10 @@ EtcFile = tuple[str, bytes, bool]
 # As in BuildKit, executor/oci/hosts.go, and Docker's own for containers (libnetwork).
 _LOOPBACK = "127.0.0.1\tlocalhost{name}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 # apt gives up its rights to a user `_apt` before it downloads, and checks that it did; with one uid it can't.
-_APT = ("/etc/apt/apt.conf.d/zz-dockersim", b'APT::Sandbox::User "root";\n', True)
+_APT_AS_ROOT = 'APT::Sandbox::User "root";\n'
+# apt has its own setting for the certificates and reads none of the variables that other programs do.
+_APT_CERTIFICATES = f'Acquire::https::CaInfo "{CERTIFICATES}";\n'
+_APT_PATH = "/etc/apt/apt.conf.d/zz-dockersim"
 
 
 def etc_files(process: ProcessSpec, *, apt_as_root: bool) -> list[EtcFile]:
@@ -21,8 +25,10 @@ def etc_files(process: ProcessSpec, *, apt_as_root: bool) -> list[EtcFile]:
     files = [("/etc/resolv.conf", _host_resolver(), False), ("/etc/hosts", hosts(process), False)]
     if process.etc_hostname:
         files.append(("/etc/hostname", f"{process.hostname}\n".encode(), False))
-    if apt_as_root:
-        files.append(_APT)
+    has_certificates = any(mount.target == CERTIFICATES for mount in process.mounts)
+    apt = (_APT_AS_ROOT if apt_as_root else "") + (_APT_CERTIFICATES if has_certificates else "")
+    if apt:
+        files.append((_APT_PATH, apt.encode(), True))
     return files
 
 

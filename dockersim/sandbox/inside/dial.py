@@ -9,11 +9,14 @@ from __future__ import annotations
 import array
 import os
 import socket
-from typing import Any
 
 from . import kernel, wire
 from .namespaces import open_namespaces
 from .supervise import REPORT, SOCKET
+
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def serve(spec: dict[str, Any]) -> None:

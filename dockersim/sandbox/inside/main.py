@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from . import wire
 from .rootfs import CannotPrepare
 from .supervise import CONTROL, REPORT, SOCKET
+
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main() -> None:
@@ -23,7 +26,7 @@ def main() -> None:
     except CannotPrepare as error:
         wire.send(REPORT, ("failed", error.args[0]))
     except OSError as error:
-        wire.send(REPORT, ("failed", str(error)))
+        wire.send(REPORT, ("failed", error.strerror or str(error)))
 
 
 def _serve(spec: dict[str, Any]) -> None:

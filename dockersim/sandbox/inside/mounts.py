@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any
 
 from . import kernel
 from .rootfs import CannotPrepare, Root, restrict
+
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 _NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
-from typing import Any
 
 from . import command, kernel, mounts, privilege, seccomp, supervise, wire
 from .rootfs import CannotPrepare, Root, mount_directory, mount_overlay
+
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def start(spec: dict[str, Any]) -> None:
@@ -17,7 +20,7 @@ def start(spec: dict[str, Any]) -> None:
         _enter_user_namespace(spec["uid"], spec["gid"])
     kernel.unshare(kernel.CLONE_NEWPID)
     pid, setup = supervise.fork(lambda report: _become_first(spec, report))
-    supervise.watch(pid, setup, spec["root"].get("upper") or spec["root"]["path"], alone=False)
+    supervise.watch(pid, setup, spec["root"].get("upper") or spec["root"]["path"])
 
 
 def _enter_user_namespace(uid: int, gid: int) -> None:
@@ -105,7 +108,7 @@ def enter(spec: dict[str, Any]) -> None:
         if name in spaces:
             kernel.setns(*spaces.pop(name))
     pid, setup = supervise.fork(lambda report: _become_further(spec, spaces))
-    supervise.watch(pid, setup, "/", alone=False)
+    supervise.watch(pid, setup, "/")
 
 
 def open_namespaces(spec: dict[str, Any]) -> dict[str, tuple[int, int]]:

@@ -5,25 +5,29 @@ Outside is where the host's file system still is, so what was made for mounts ca
 
 from __future__ import annotations
 
-import _signal  # the module ``signal`` is this one and an import of ``enum``
+import _signal  # type: ignore[import-not-found]  # the module ``signal`` is this and an import of enum
 import os
 import select
-from collections.abc import Callable
-from typing import Any
+import time
 
 from . import kernel, wire
 from .command import CannotExecute
 from .rootfs import CannotPrepare, Stub, remove_stubs
 
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 CONTROL, REPORT, SOCKET = 3, 4, 5
 """The runner's descriptors besides stdin, stdout and stderr: what to do; how it went; where descriptors are sent."""
 
-Child = Callable[[int], None]
-"""Becomes the command; is given the pipe on which it tells its supervisor how setting up went."""
 
+def fork(child: Callable[[int], None]) -> tuple[int, int]:
+    """Start ``child`` in a process of its own; return its pid and the pipe it reports on.
 
-def fork(child: Child) -> tuple[int, int]:
-    """Start ``child`` in a process of its own; return its pid and the pipe it reports on."""
+    ``child`` is given its end of that pipe, to say how setting up went, and then becomes the command.
+    """
     ours, theirs = os.pipe()
     pid = os.fork()
     if pid:
@@ -37,31 +41,36 @@ def fork(child: Child) -> tuple[int, int]:
     except CannotPrepare as error:
         wire.send(theirs, ("failed", error.args[0]))
     except OSError as error:
-        wire.send(theirs, ("failed", str(error)))
+        wire.send(theirs, ("failed", error.strerror or str(error)))
     os._exit(125)
 
 
-def watch(pid: int, setup: int, directory: str, *, alone: bool) -> None:
-    """Wait for ``pid``, the command, to end; report; see that nothing of it is left.
+def watch(pid: int, setup: int, directory: str, *, generations: int = 0) -> None:
+    """Wait for ``pid`` to end; report; see that nothing of it is left.
 
-    ``directory`` is where the stubs lie on disk. ``alone``: no pid namespace, what it leaves must be killed.
+    ``directory`` is where the stubs lie on disk. ``pid`` is the command itself, the first of a pid namespace with
+    which everything in it dies; or it is a tracer, and the command is its child or a further descendant.
     """
     alarm = _wake_on_child()
     _let_go_of_output()
     stubs, failure = _hear(setup)
-    wire.send(REPORT, failure or ("started", pid, start_time(pid)))
-    code = _wait(pid, alarm)
-    if alone:
-        _kill_the_left()
+    line = _first_born(pid, 0 if failure else generations)
+    wire.send(REPORT, failure or ("started", line[-1], start_time(line[-1])))
+    code = _wait(line, alarm)
+    if generations:
+        kill_descendants()
     if stubs:
         remove_stubs(directory, stubs)
     wire.send(REPORT, ("exited", code))
 
 
 def start_time(pid: int) -> int:
-    """Tell when ``pid`` was started, in clock ticks since boot (proc(5), field 22 of stat)."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[19])
+    """Tell when ``pid`` was started, in clock ticks since boot (proc(5), field 22 of stat); 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except OSError:
+        return 0
 
 
 def _wake_on_child() -> int:
@@ -95,11 +104,19 @@ def _hear(setup: int) -> tuple[list[Stub], Any]:
     return stubs, failure
 
 
-def _wait(pid: int, alarm: int) -> int:
-    """Wait for ``pid``, doing meanwhile what the starter says; return its exit code."""
+def _wait(line: list[int], alarm: int) -> int:
+    """Wait for the first of ``line``, doing meanwhile what the starter says to the last; return its exit code.
+
+    A tracer waits for all it traces, and Docker doesn't: once its child has ended, the rest is killed.
+    """
+    pid, command = line[0], line[-1]
     poll = select.poll()
     poll.register(alarm, select.POLLIN)
     poll.register(CONTROL, select.POLLIN)
+    end_of_child = -1
+    if len(line) > 1:
+        end_of_child = os.pidfd_open(line[1])
+        poll.register(end_of_child, select.POLLIN)
     while True:
         code = _reap(pid)
         if code is not None:
@@ -107,13 +124,23 @@ def _wait(pid: int, alarm: int) -> int:
         for descriptor, _ in poll.poll():
             if descriptor == alarm:
                 os.read(alarm, 512)
-                continue
-            orders = os.read(CONTROL, 512)
-            if not orders:  # the starter is gone, or has had enough
+            elif descriptor == end_of_child:
+                poll.unregister(end_of_child)
+                kill_descendants(spare=pid)
+            elif not _obey(command):  # the starter is gone, or has had enough
                 poll.unregister(CONTROL)
-                orders = bytes([_signal.SIGKILL])
-            for signal in orders:
-                os.kill(pid, signal)
+                os.kill(command, _signal.SIGKILL)
+
+
+def _obey(command: int) -> bool:
+    """Send ``command`` the signals that the starter asks for; False if it will ask for no more."""
+    orders = os.read(CONTROL, 512)
+    for signal in orders:
+        try:
+            os.kill(command, signal)
+        except ProcessLookupError:  # a tracer's child is not ours, it may be gone
+            pass
+    return bool(orders)
 
 
 def _reap(pid: int) -> int | None:
@@ -135,14 +162,55 @@ def adopt_orphans() -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
 
 
-def _kill_the_left() -> None:
-    """Kill all that is left of the command, round by round: killing a parent gives us its children."""
+def kill_descendants(spare: int = 0) -> None:
+    """Kill all that descends from this process but ``spare``, until there is no more."""
     while True:
-        with open("/proc/thread-self/children", encoding="ascii") as file:
-            left = [int(word) for word in file.read().split()]
+        left = [pid for pid in _descendants(os.getpid()) if pid != spare]
+        for pid in left:
+            try:
+                os.kill(pid, _signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         if not left:
             return
-        for pid in left:
-            os.kill(pid, _signal.SIGKILL)
-        for pid in left:
-            os.waitpid(pid, 0)
+        time.sleep(0.001)  # a traced process dies when its tracer has been told
+        if not spare:
+            _reap(0)
+
+
+def _descendants(pid: int) -> list[int]:
+    """List the children of ``pid``, theirs, and so on; zombies are not counted, they need no killing."""
+    found = []
+    for child in _children(pid):
+        found += [*([child] if _state(child) != b"Z" else []), *_descendants(child)]
+    return found
+
+
+def _state(pid: int) -> bytes:
+    """Tell the state of ``pid``, ``Z`` for a zombie; empty if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1]
+    except OSError:
+        return b""
+
+
+def _children(pid: int) -> list[int]:
+    """List the children of the single-threaded process ``pid`` (proc(5), CONFIG_PROC_CHILDREN)."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:  # it has ended
+        return []
+
+
+def _first_born(pid: int, generations: int) -> list[int]:
+    """Follow the line of first children from ``pid`` down; it is shorter if one ends without a child."""
+    line = [pid]
+    while len(line) <= generations and _state(line[-1]) not in (b"", b"Z"):
+        children = _children(line[-1])
+        if children:
+            line.append(children[0])
+        else:
+            time.sleep(0.0005)
+    return line

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import marshal
 import os
-from typing import Any
+
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def send(descriptor: int, message: Any) -> None:

@@ -1,0 +1,24 @@
+"""How a RUN on each rung differs from a RUN in Docker, in one plain sentence each; shown with the step."""
+
+from __future__ import annotations
+
+from dockersim.sandbox.contract import RungName
+
+_NO_CGROUP = "There are no limits of memory or processor time."
+_ONE_USER = (
+    "Only one user exists, so chown, and programs that switch to another user, succeed without doing anything.",
+    "Device nodes are not made; mknod succeeds without doing anything.",
+)
+
+DEVIATIONS: dict[RungName, tuple[str, ...]] = {
+    "namespaces": ("Device nodes that a RUN makes cannot be opened.", _NO_CGROUP),
+    "userns": (*_ONE_USER, _NO_CGROUP),
+    "chroot": ("Only the file system is isolated: processes and the network are the host's.",),
+    "proot": (
+        "Only the file system is isolated: processes, the network and the host name are the host's.",
+        "Owners and identities are pretended: chown succeeds without doing anything.",
+        "The command is not process 1, and the host's processes are seen in /proc.",
+        "Every system call is looked at, so programs run several times slower.",
+    ),
+    "none": ("RUN cannot be executed.",),
+}
