@@ -1,0 +1,94 @@
+"""Logins, in a file of docker's form that only its owner can read.
+
+    {"auths": {"ghcr.io": {"auth": "<base64 of name:password>"}}}
+
+Base64 hides nothing; it is the file's mode that protects it (docker's ``cli/config/configfile``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dockersim.errors import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A name and its password; the password is not shown by ``repr``."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def basic(self) -> str:
+        """Write the Authorization header of RFC 7617."""
+        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+
+class CredentialFile:
+    """The file at ``path``; it need not exist. What other programs keep in it is left alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self, key: str) -> Credentials | None:
+        """Return the login for a registry, None if there is none."""
+        entry = self._auths(self._read()).get(key)
+        encoded = entry.get("auth") if isinstance(entry, dict) else None
+        if not isinstance(encoded, str):
+            return None
+        try:
+            name, colon, password = base64.b64decode(encoded).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return Credentials(name, password) if colon else None
+
+    def save(self, key: str, credentials: Credentials) -> None:
+        """Keep a login."""
+        document = self._read()
+        auth = credentials.basic().removeprefix("Basic ")
+        self._write({**document, "auths": {**self._auths(document), key: {"auth": auth}}})
+
+    def erase(self, key: str) -> bool:
+        """Forget a login; False if there was none."""
+        document = self._read()
+        auths = self._auths(document)
+        if key not in auths:
+            return False
+        self._write({**document, "auths": {name: auth for name, auth in auths.items() if name != key}})
+        return True
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            document = json.loads(self.path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (ValueError, OSError) as error:
+            raise StoreError(f"cannot read the logins in {self.path}", hint="repair or delete it") from error
+        if not isinstance(document, dict):
+            raise StoreError(f"{self.path} holds no logins", hint="repair or delete it")
+        return document
+
+    @staticmethod
+    def _auths(document: dict[str, Any]) -> dict[str, Any]:
+        auths = document.get("auths")
+        return auths if isinstance(auths, dict) else {}
+
+    def _write(self, document: dict[str, Any]) -> None:
+        half = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Made unreadable to others before there is anything in it.
+            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent=2)
+            os.replace(half, self.path)
+        except OSError as error:
+            half.unlink(missing_ok=True)
+            raise StoreError(f"cannot write the logins to {self.path}: {error.strerror}") from error

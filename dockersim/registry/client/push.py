@@ -1,0 +1,112 @@
+"""Push an image: layers first, then the config, the manifest last, since it may only name what is there.
+
+Layers lie in the store as plain tars and are sent as gzip, so the manifest that is pushed differs from the local
+one in its layers. The config is the same, byte for byte: the image keeps its id.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+
+from dockersim.content import ContentStore, LayerStore
+from dockersim.digest import DiffID, Digest
+from dockersim.oci import Descriptor, ImageConfig, Manifest, Reference, media_types
+from dockersim.registry.client.connection import RegistryClient
+from dockersim.registry.events import (
+    ConfigSent,
+    LayerExists,
+    LayerMounted,
+    LayerPreparing,
+    LayerPushed,
+    ManifestPut,
+    Progress,
+    PushEvent,
+)
+
+_AS_GZIP = {
+    media_types.LAYER: media_types.LAYER_GZIP,
+    media_types.DOCKER_LAYER: media_types.DOCKER_LAYER_GZIP,
+}
+
+
+def push(
+    client: RegistryClient,
+    reference: Reference,
+    manifest: Manifest,
+    content: ContentStore,
+    layers: LayerStore,
+    *,
+    mounts: Mapping[str, str] | None = None,
+) -> Generator[PushEvent, None, Descriptor]:
+    """Push ``manifest`` as ``reference``; yield what happens, return the descriptor of what was pushed.
+
+    ``mounts`` maps a layer's diff id to a repository of the same registry that may have it. The pushed manifest
+    is kept in ``content``. May be repeated: what is there is not sent again. Raises AccessDenied, RegistryError,
+    ContentError.
+    """
+    config = ImageConfig.from_json(content.read(manifest.config.digest))
+    pairs = list(zip(config.diff_ids, manifest.layers, strict=True))
+    for diff_id, _ in pairs:
+        yield LayerPreparing(diff_id)
+    sent: list[Descriptor] = []
+    for diff_id, layer in pairs:
+        sent.append((yield from _push_layer(client, reference, diff_id, layer, content, layers, mounts or {})))
+    yield from _push_config(client, reference, manifest.config, content)
+    pushed = replace(manifest, layers=tuple(sent))
+    data = pushed.to_json()
+    name = reference.tag or reference.digest
+    client.put_manifest(reference.repository, name, data, pushed.media_type)
+    digest = content.put(data)
+    yield ManifestPut(name, digest, len(data))
+    return Descriptor(pushed.media_type, digest, len(data))
+
+
+def _push_layer(
+    client: RegistryClient,
+    reference: Reference,
+    diff_id: DiffID,
+    layer: Descriptor,
+    content: ContentStore,
+    layers: LayerStore,
+    mounts: Mapping[str, str],
+) -> Generator[PushEvent, None, Descriptor]:
+    if layer.urls:
+        # A foreign layer: whoever pulls fetches it where its maker publishes it.
+        return layer
+    blob = _as_sent(diff_id, layer, content, layers)
+    if client.has_blob(reference.repository, blob.digest, push=True):
+        yield LayerExists(diff_id, blob.digest, blob.size)
+        return blob
+    source = mounts.get(diff_id, "")
+    if source and client.mount_blob(reference.repository, blob.digest, source):
+        yield LayerMounted(diff_id, blob.digest, blob.size, source)
+        return blob
+    yield LayerPreparing(diff_id, blob.digest, blob.size)
+    with content.open(blob.digest) as file:
+        for done in client.upload_blob(reference.repository, blob, file):
+            yield Progress(diff_id, blob.digest, done, blob.size)
+    yield LayerPushed(diff_id, blob.digest, blob.size)
+    return blob
+
+
+def _as_sent(diff_id: DiffID, layer: Descriptor, content: ContentStore, layers: LayerStore) -> Descriptor:
+    """Choose the form a layer is sent in: as it was pulled if that is here, else as gzip."""
+    if layer.media_type not in media_types.PLAIN_LAYERS and content.has(layer.digest):
+        return layer
+    made = layers.compressed(diff_id)
+    kind = _AS_GZIP.get(layer.media_type, layer.media_type)
+    if kind not in media_types.GZIP_LAYERS:
+        kind = media_types.LAYER_GZIP
+    return replace(layer, media_type=kind, digest=made.digest, size=made.size, data=None)
+
+
+def _push_config(
+    client: RegistryClient, reference: Reference, config: Descriptor, content: ContentStore
+) -> Generator[PushEvent, None, None]:
+    existed = client.has_blob(reference.repository, config.digest, push=True)
+    if not existed:
+        for _ in client.upload_blob(reference.repository, config, io.BytesIO(content.read(config.digest))):
+            pass
+    yield ConfigSent(Digest(config.digest), config.size, existed)

@@ -1,0 +1,108 @@
+"""What a registry's no means, in one line.
+
+RegistryError
+├── Unreachable       nobody answers there, or not in a way we trust
+├── NotInRegistry     no such repository, tag, digest
+├── TooManyRequests   Docker Hub's limit for pulls
+└── AccessDenied      (dockersim.errors) because of who asks
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+
+from dockersim.errors import AccessDenied, RegistryError
+from dockersim.registry.client.answer import Answer
+from dockersim.registry.client.endpoint import Endpoint
+
+
+class Unreachable(RegistryError):
+    """Nobody answers at ``registry``."""
+
+    def __init__(self, message: str, registry: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.registry = registry
+
+
+class NotInRegistry(RegistryError):
+    """What was asked for is not there."""
+
+
+class TooManyRequests(RegistryError):
+    """The registry limits how often one may ask; ``retry_after`` in seconds, 0 if it does not say."""
+
+    def __init__(self, message: str, retry_after: int = 0, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+def unreachable(endpoint: Endpoint, error: Exception) -> Unreachable:
+    """Say why no answer came."""
+    if endpoint.is_practice:
+        hint = "start it with dockersim registry serve"
+    else:
+        hint = "check the name and your connection"
+    chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(cause, ssl.SSLError):
+            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
+            return Unreachable(
+                f"no trusted connection to {endpoint.title}: {reason}",
+                endpoint.registry,
+                hint="behind a company proxy, point SSL_CERT_FILE to its certificates",
+            )
+    for cause in chain:
+        if isinstance(cause, ConnectionRefusedError):
+            return Unreachable(f"cannot reach {endpoint.title}: connection refused", endpoint.registry, hint=hint)
+    reason = str(chain[-1]) or "no answer in time"
+    return Unreachable(f"cannot reach {endpoint.title}: {reason}", endpoint.registry, hint=hint)
+
+
+def refused(endpoint: Endpoint, answer: Answer, what: str) -> RegistryError:
+    """Say what a status of 4xx or 5xx means; ``what`` names the repository, tag or blob. The body is read."""
+    said = message_of(answer)
+    match answer.status:
+        case 401:
+            return AccessDenied(
+                f"{what}: {said or 'unauthorized: authentication required'}", hint="log in with dockersim login"
+            )
+        case 403:
+            hint = "log in as the owner of that name, or tag the image with your own"
+            return AccessDenied(said or "denied: requested access to the resource is denied", hint=hint)
+        case 404:
+            return NotInRegistry(f"{what} not found: {said or 'manifest unknown'}")
+        case 429:
+            return _too_many(endpoint, answer)
+        case status if status >= 500:
+            return RegistryError(f"{endpoint.title} has trouble of its own ({status}): {said or 'no reason given'}")
+        case status:
+            return RegistryError(f"{endpoint.title} refuses {what} ({status}): {said or 'no reason given'}")
+
+
+def message_of(answer: Answer) -> str:
+    """Take ``code: message`` out of an error body of the spec, "" if it is none."""
+    try:
+        error = json.loads(answer.body[:65536])["errors"][0]
+        code, message = str(error["code"]).lower().replace("_", " "), str(error.get("message") or "")
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return ""
+    clean = "".join(letter for letter in message if letter.isprintable())[:200]
+    return clean if clean.startswith(code) else f"{code}: {clean}"
+
+
+def _too_many(endpoint: Endpoint, answer: Answer) -> TooManyRequests:
+    wait = answer.header("retry-after")
+    seconds = int(wait) if wait.isdigit() else 0
+    when = f"try again in {seconds} seconds" if seconds else "try again later"
+    return TooManyRequests(
+        f"{endpoint.title} has had too many requests from here", seconds, hint=f"{when}; a login raises the limit"
+    )
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

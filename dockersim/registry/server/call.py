@@ -1,0 +1,61 @@
+"""One request on its way through the registry: what the handlers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from dockersim.oci import DOCKER_HUB
+from dockersim.registry.server.access import Access, Caller
+from dockersim.registry.server.guard import is_local
+from dockersim.registry.server.repositories import RegistryStore
+from dockersim.registry.server.uploading import Sessions
+
+
+class Registry(Protocol):
+    """What the handlers need of the application."""
+
+    store: RegistryStore
+    access: Access
+    sessions: Sessions
+
+
+LARGEST_PAGE: Final = 1000
+"""Entries of a listing in one answer, if the client does not ask for fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request with its route resolved: ``repository`` is checked, ``item`` (tag, digest, session) is not yet."""
+
+    registry: Registry
+    request: Request
+    repository: str
+    item: str
+
+    @property
+    def store(self) -> RegistryStore:
+        """The registry's store."""
+        return self.registry.store
+
+    def query(self, name: str) -> str:
+        """Return a query parameter, "" if it is not there."""
+        return self.request.query_params.get(name, "")
+
+    def header(self, name: str) -> str:
+        """Return a header, "" if it is not there."""
+        return str(self.request.headers.get(name, ""))
+
+    async def caller(self) -> Caller:
+        """Find out who asks; raise UNAUTHORIZED. Hashing a password takes a while, so not on the event loop."""
+        authorization = self.header("authorization")
+        return await run_in_threadpool(self.registry.access.identify, authorization, local=is_local(self.request))
+
+    async def check_push(self) -> None:
+        """Raise UNAUTHORIZED or DENIED unless the caller may change the repository."""
+        caller = await self.caller()
+        as_hub = self.query("ns") == DOCKER_HUB
+        self.registry.access.check_push(caller, self.repository, as_hub=as_hub)

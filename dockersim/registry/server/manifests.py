@@ -1,0 +1,126 @@
+"""What a manifest must be to be let in.
+
+A registry reads little of a manifest: its kind, and which blobs and manifests it names, since all of them must be
+there first. Fields it does not know are kept, as the bytes are what the digest names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dockersim.oci import media_types
+from dockersim.registry.names import digest as check_digest
+from dockersim.registry.problems import Code, Problem
+
+LONGEST_MANIFEST: Final = 4 * 1024 * 1024
+"""Bytes; the limit that the spec recommends ("MUST ... at least 4 megabytes" for what a registry accepts)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the registry keeps in mind of a manifest. ``subject`` is "" where there is none."""
+
+    digest: str
+    media_type: str
+    blobs: tuple[str, ...]
+    manifests: tuple[str, ...]
+    subject: str
+
+    @classmethod
+    def read(cls, data: bytes, media_type: str, digest: str = "") -> Entry:
+        """Check the bytes of a manifest against the media type and digest they came with.
+
+        Raises MANIFEST_INVALID and DIGEST_INVALID.
+        """
+        document = _parse(data)
+        kind = _kind(document, media_type)
+        return cls(
+            digest=_named(data, digest),
+            media_type=kind,
+            blobs=_blobs(document) if kind in media_types.MANIFESTS else (),
+            manifests=_children(document) if kind in media_types.INDEXES else (),
+            subject=_digest(document["subject"]) if document.get("subject") is not None else "",
+        )
+
+
+def referred(data: bytes, media_type: str, digest: str) -> dict[str, object]:
+    """Describe a manifest as the referrers API lists it.
+
+    MUST (spec, "Listing Referrers"): artifactType is that of the manifest, or else the config's media type; the
+    manifest's annotations are copied.
+    """
+    document = _parse(data)
+    config = document.get("config")
+    artifact = document.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else "")
+    optional = {"artifactType": artifact, "annotations": document.get("annotations")}
+    required: dict[str, object] = {"mediaType": media_type, "digest": digest, "size": len(data)}
+    return required | {name: value for name, value in optional.items() if value}
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Problem(Code.MANIFEST_INVALID, "manifest is not valid JSON") from error
+    if not isinstance(document, dict) or document.get("schemaVersion") != 2:
+        raise Problem(Code.MANIFEST_INVALID, "manifest must be an object with schemaVersion 2")
+    return document
+
+
+def _kind(document: dict[str, Any], content_type: str) -> str:
+    inside = document.get("mediaType")
+    outside = content_type.partition(";")[0].strip()
+    kind = outside or inside
+    if kind not in media_types.MANIFESTS | media_types.INDEXES:
+        raise Problem(Code.MANIFEST_INVALID, f"not a manifest's media type: {str(kind)[:80]!r}")
+    # MUST (spec, "Pushing Manifests"): the Content-Type header matches mediaType, if that is set.
+    if inside is not None and inside != kind:
+        raise Problem(Code.MANIFEST_INVALID, "Content-Type and mediaType differ")
+    # A document with both means different images to different readers: CVE-2021-41190.
+    if "manifests" in document and ("layers" in document or "config" in document):
+        raise Problem(Code.MANIFEST_INVALID, "manifest has both layers and manifests")
+    return str(kind)
+
+
+def _named(data: bytes, digest: str) -> str:
+    algorithm = digest.partition(":")[0] or "sha256"
+    found = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    if digest and digest != found:
+        raise Problem(Code.DIGEST_INVALID, "provided digest did not match uploaded content")
+    return found
+
+
+def _blobs(document: dict[str, Any]) -> tuple[str, ...]:
+    """List what must be there: config and layers, but not layers that are fetched from elsewhere (``urls``)."""
+    descriptors = [document.get("config"), *_list(document, "layers")]
+    return tuple(_digest(one) for one in descriptors if not _is_foreign(one))
+
+
+def _children(document: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(_digest(one) for one in _list(document, "manifests"))
+
+
+def _list(document: dict[str, Any], name: str) -> list[object]:
+    value = document.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Problem(Code.MANIFEST_INVALID, f"{name} is not a list")
+    return value
+
+
+def _digest(descriptor: object) -> str:
+    text = descriptor.get("digest") if isinstance(descriptor, dict) else None
+    if not isinstance(text, str):
+        raise Problem(Code.MANIFEST_INVALID, "a descriptor of the manifest has no digest")
+    return check_digest(text)
+
+
+def _is_foreign(descriptor: object) -> bool:
+    return isinstance(descriptor, dict) and (
+        bool(descriptor.get("urls"))
+        or any(word in str(descriptor.get("mediaType")) for word in ("nondistributable", "foreign"))
+    )

@@ -1,0 +1,211 @@
+"""Which repository has which blob, manifest, tag and referrer.
+
+Blobs lie together, so a repository is a folder of links: tiny files whose names are digests. A mount, a push of a
+layer that another image has, a delete: all of them only make or remove a link. Deleted content is still on the disk
+until ``collect`` removes the blobs that no repository links any more.
+
+    repositories/alice/app/_blobs/sha256/<hex>        empty: alice/app may show this blob
+    repositories/alice/app/_manifests/sha256/<hex>    holds the media type it was pushed with
+    repositories/alice/app/_tags/latest               holds a digest
+    repositories/alice/app/_referrers/<of>/<digest>   empty: the manifest has ``of`` as its subject
+    repositories/alice/app/_uploads/<session>         a blob on its way
+
+No part of a repository's name starts with an underscore, so the folders cannot meet.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from dockersim.registry.names import is_tag
+from dockersim.registry.problems import Code, Problem
+from dockersim.registry.server.blobs import Blobs, Upload
+from dockersim.registry.server.manifests import Entry, referred
+
+
+class RegistryStore:
+    """All that the registry keeps, under ``root``. One process at a time; its threads may share it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs = Blobs(root / "blobs")
+        self._repositories = root / "repositories"
+        self._temporary = root / "tmp"
+        # Garbage collection must not see a blob between its arrival and its link.
+        self._linking = threading.Lock()
+
+    # Blobs
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Tell whether ``repository`` may show this blob."""
+        return self._link(repository, "_blobs", digest).is_file() and self.blobs.size(digest) is not None
+
+    def blob_size(self, repository: str, digest: str) -> int:
+        """Return a blob's size; raise BLOB_UNKNOWN."""
+        size = self.blobs.size(digest) if self._link(repository, "_blobs", digest).is_file() else None
+        if size is None:
+            raise Problem(Code.BLOB_UNKNOWN, "blob unknown to registry")
+        return size
+
+    def start_upload(self, repository: str) -> Upload:
+        """Open a session."""
+        return Upload.start(self._repositories / repository / "_uploads")
+
+    def resume_upload(self, repository: str, session: str) -> Upload:
+        """Find a session; raise BLOB_UPLOAD_UNKNOWN."""
+        return Upload.resume(self._repositories / repository / "_uploads" / session)
+
+    def finish_upload(self, repository: str, upload: Upload, digest: str) -> None:
+        """Store what has arrived if it has ``digest``, else throw it away and raise DIGEST_INVALID."""
+        if upload.digest(digest.partition(":")[0]) != digest:
+            upload.discard()
+            raise Problem(Code.DIGEST_INVALID, "provided digest did not match uploaded content")
+        with self._linking:
+            self.blobs.adopt(upload.path, digest)
+            self._write(self._link(repository, "_blobs", digest), b"")
+
+    def mount(self, repository: str, digest: str, source: str) -> bool:
+        """Let ``repository`` show a blob of ``source``; False if that one has it not either."""
+        with self._linking:
+            if not self.has_blob(source, digest):
+                return False
+            self._write(self._link(repository, "_blobs", digest), b"")
+        return True
+
+    def remove_blob(self, repository: str, digest: str) -> None:
+        """Take the blob out of the repository; raise BLOB_UNKNOWN."""
+        self.blob_size(repository, digest)
+        self._link(repository, "_blobs", digest).unlink(missing_ok=True)
+
+    # Manifests and tags
+
+    def resolve(self, repository: str, name: str) -> str:
+        """Turn a tag or a digest into the digest of a manifest that is there; raise MANIFEST_UNKNOWN."""
+        digest = name if ":" in name else self._tagged(repository, name)
+        if not digest or not self._link(repository, "_manifests", digest).is_file():
+            raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
+        return digest
+
+    def media_type(self, repository: str, digest: str) -> str:
+        """Return the media type a manifest was pushed with."""
+        return self._link(repository, "_manifests", digest).read_text()
+
+    def put_manifest(self, repository: str, data: bytes, entry: Entry, *, tag: str = "") -> None:
+        """Store a manifest that was checked, then point ``tag`` at it; raise MANIFEST_BLOB_UNKNOWN."""
+        for needed in entry.blobs:
+            if not self.has_blob(repository, needed):
+                raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"blob unknown to registry: {needed}")
+        for needed in entry.manifests:
+            if not self._link(repository, "_manifests", needed).is_file():
+                raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"manifest unknown to registry: {needed}")
+        with self._linking:
+            self._write(self.blobs.path(entry.digest), data)
+            if entry.subject:
+                self._write(self._referrer(repository, entry.subject, entry.digest), b"")
+            self._write(self._link(repository, "_manifests", entry.digest), entry.media_type.encode())
+            if tag:
+                self._write(self._repositories / repository / "_tags" / tag, entry.digest.encode())
+
+    def remove_tag(self, repository: str, tag: str) -> None:
+        """Remove a tag; the manifest stays. Raises MANIFEST_UNKNOWN."""
+        if not self._tagged(repository, tag):
+            raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
+        (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
+
+    def remove_manifest(self, repository: str, digest: str) -> None:
+        """Remove a manifest and every tag that points at it; raise MANIFEST_UNKNOWN."""
+        self.resolve(repository, digest)
+        entry = Entry.read(self.blobs.read(digest), self.media_type(repository, digest), digest)
+        for tag in self.tags(repository):
+            if self._tagged(repository, tag) == digest:
+                (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
+        if entry.subject:
+            self._referrer(repository, entry.subject, digest).unlink(missing_ok=True)
+        self._link(repository, "_manifests", digest).unlink(missing_ok=True)
+
+    # Listings
+
+    def tags(self, repository: str) -> list[str]:
+        """List the tags by byte value; raise NAME_UNKNOWN for a repository that holds nothing."""
+        folder = self._repositories / repository
+        if not (folder / "_manifests").is_dir():
+            raise Problem(Code.NAME_UNKNOWN, f"repository name not known to registry: {repository}")
+        return sorted(name for name in _names(folder / "_tags") if is_tag(name))
+
+    def repositories(self) -> list[str]:
+        """List the repositories that hold a manifest."""
+        return sorted(name for name in self._walk() if any(self._links(name, "_manifests")))
+
+    def referrers(self, repository: str, subject: str) -> list[dict[str, object]]:
+        """Describe every manifest that has ``subject`` as its subject, whether that exists or not."""
+        folder = self._referrer(repository, subject, "").parent
+        digests = sorted(name.replace("-", ":", 1) for name in _names(folder))
+        there = [digest for digest in digests if self._link(repository, "_manifests", digest).is_file()]
+        return [referred(self.blobs.read(digest), self.media_type(repository, digest), digest) for digest in there]
+
+    # Garbage
+
+    def garbage(self) -> dict[str, int]:
+        """Find the blobs that no repository links: digest to bytes."""
+        repositories = list(self._walk())
+        live = {link for name in repositories for kind in ("_blobs", "_manifests") for link in self._links(name, kind)}
+        return {digest: self.blobs.size(digest) or 0 for digest in self.blobs.all() if digest not in live}
+
+    def collect(self) -> dict[str, int]:
+        """Remove the garbage; return what was freed. Safe beside pushes."""
+        with self._linking:
+            found = self.garbage()
+            for digest in found:
+                self.blobs.remove(digest)
+        return found
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written. Sessions stay: a client may resume them."""
+        for name in _names(self._temporary):
+            (self._temporary / name).unlink(missing_ok=True)
+
+    def _link(self, repository: str, kind: str, digest: str) -> Path:
+        algorithm, _, encoded = digest.partition(":")
+        return self._repositories / repository / kind / algorithm / encoded
+
+    def _referrer(self, repository: str, subject: str, digest: str) -> Path:
+        folder = self._repositories / repository / "_referrers" / subject.replace(":", "-")
+        return folder / (digest.replace(":", "-") or "none")
+
+    def _tagged(self, repository: str, tag: str) -> str:
+        try:
+            return (self._repositories / repository / "_tags" / tag).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _links(self, repository: str, kind: str) -> Iterator[str]:
+        for algorithm in ("sha256", "sha512"):
+            folder = self._repositories / repository / kind / algorithm
+            yield from (f"{algorithm}:{name}" for name in _names(folder))
+
+    def _walk(self, prefix: str = "") -> Iterator[str]:
+        names = _names(self._repositories / prefix)
+        if any(name.startswith("_") for name in names):
+            yield prefix
+        for name in names:
+            if not name.startswith("_"):
+                yield from self._walk(f"{prefix}/{name}" if prefix else name)
+
+    def _write(self, target: Path, data: bytes) -> None:
+        """Write a small file: under another name first, so that no one sees half of it."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        half = self._temporary / uuid.uuid4().hex
+        half.write_bytes(data)
+        os.replace(half, target)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []

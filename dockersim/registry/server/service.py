@@ -1,0 +1,237 @@
+"""One registry process per root: serve, find the one that runs, start one, stop it.
+
+server.json    pid, address and instance of the running process; written whole, gone when it stops
+lock           held by the process as long as it lives, so that two starts at once give one registry
+port           the port of the last time: image names hold it, so it should stay
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dockersim.errors import RegistryError
+
+if TYPE_CHECKING:
+    from dockersim.registry.server.app import RegistryApp
+
+LOOPBACK: Final = "127.0.0.1"
+START_SECONDS: Final = 15.0
+STOP_SECONDS: Final = 5.0
+KEEP_ALIVE_SECONDS: Final = 75
+"""nginx's default; uvicorn's five seconds cut off clients that hash a large layer between two requests."""
+
+INSTANCE_HEADER: Final = "Dockersim-Registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a registry process is. ``instance`` tells it from another that has taken its pid or port."""
+
+    pid: int
+    host: str
+    port: int
+    started: float
+    instance: str
+
+    @property
+    def registry(self) -> str:
+        """The part of an image name that means this registry."""
+        host = LOOPBACK if self.host in ("0.0.0.0", "::") else self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """Its address for a browser."""
+        return f"http://{self.registry}"
+
+
+def make_app(root: Path, *, open_to_network: bool = False) -> RegistryApp:
+    """Put a registry together on the directory ``root``."""
+    from dockersim.registry.server.access import Access, load_secret
+    from dockersim.registry.server.app import create_app
+    from dockersim.registry.server.repositories import RegistryStore
+    from dockersim.registry.server.users import Users
+    from dockersim.registry.wire import FileLog
+
+    store = RegistryStore(root)
+    store.sweep()
+    access = Access(Users(root / "htpasswd"), load_secret(root / "secret"), time.time, open_to_network=open_to_network)
+    return create_app(store, access, FileLog(root / "wire.jsonl"))
+
+
+def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: bool = False) -> None:
+    """Serve ``root`` until SIGTERM or Ctrl-C. Raises RegistryError if the port or the root is taken."""
+    import uvicorn
+
+    root.mkdir(parents=True, exist_ok=True)
+    with _hold(root):
+        listening = _listen(host, port)
+        address = Address(os.getpid(), host, listening.getsockname()[1], time.time(), secrets.token_hex(8))
+        config = uvicorn.Config(
+            make_app(root, open_to_network=open_to_network),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            # Whoever sends X-Forwarded-For must not pass for this machine.
+            proxy_headers=False,
+            server_header=False,
+            headers=[(INSTANCE_HEADER, address.instance)],
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=3,
+        )
+        _write(root / "port", str(address.port))
+        _write(root / "server.json", json.dumps(asdict(address)))
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        except KeyboardInterrupt:
+            # uvicorn has shut down in order and raises Ctrl-C once more; that is how one stops a registry.
+            pass
+        finally:
+            listening.close()
+            (root / "server.json").unlink(missing_ok=True)
+
+
+def running(root: Path) -> Address | None:
+    """Find the live registry of ``root``; None if there is none."""
+    try:
+        address = Address(**json.loads((root / "server.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return address if _answers(address) else None
+
+
+def ensure_running(root: Path) -> Address:
+    """Find the live registry of ``root``, or start one on loopback that outlives us. May be repeated."""
+    if (address := running(root)) is not None:
+        return address
+    root.mkdir(parents=True, exist_ok=True)
+    process = _start(root, _last_port(root))
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if (address := running(root)) is not None:
+            return address
+        if process.poll() not in (None, 0):
+            raise RegistryError(f"the practice registry did not start: {_last_line(root / 'registry.log')}")
+        time.sleep(0.02)
+    raise RegistryError(
+        f"the practice registry did not answer within {START_SECONDS:.0f} seconds", hint=f"see {root / 'registry.log'}"
+    )
+
+
+def stop(root: Path) -> bool:
+    """Stop the registry of ``root``; False if none was running. What it has stays."""
+    address = running(root)
+    if address is None:
+        return False
+    for kind, seconds in (
+        (signal.SIGTERM, STOP_SECONDS),
+        (signal.SIGKILL if os.name == "posix" else signal.SIGTERM, 1.0),
+    ):
+        try:
+            os.kill(address.pid, kind)
+        except ProcessLookupError:
+            return True
+        if _gone(root, seconds):
+            return True
+    return True
+
+
+def _start(root: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "dockersim.registry", "--root", str(root), "--port", str(port), "--or-any-port"]
+    with (root / "registry.log").open("wb") as log:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    if os.name == "posix":
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(1024)
+    except (OSError, OverflowError) as error:
+        listening.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            hint = "choose another with --port, or stop the program that has it"
+            raise RegistryError(f"port {port} on {host} is already taken", hint=hint) from error
+        raise RegistryError(f"cannot listen on {host}:{port}: {error}") from error
+    return listening
+
+
+class _hold:
+    """Holds the root's lock: the kernel lets it go when the process ends, however it ends."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / "lock"
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if sys.platform == "win32":
+            return
+        import fcntl
+
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._descriptor)
+            raise RegistryError(f"another registry already serves {self._path.parent}") from error
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def _answers(address: Address) -> bool:
+    from http.client import HTTPConnection, HTTPException
+
+    host = address.registry.rpartition(":")[0].strip("[]")
+    connection = HTTPConnection(host, address.port, timeout=2)
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().getheader(INSTANCE_HEADER) == address.instance
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _gone(root: Path, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if running(root) is None and not (root / "server.json").exists():
+            return True
+        time.sleep(0.02)
+    return running(root) is None
+
+
+def _last_port(root: Path) -> int:
+    try:
+        return int((root / "port").read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _write(path: Path, text: str) -> None:
+    half = path.with_name(f".{uuid.uuid4().hex}")
+    half.write_text(text)
+    os.replace(half, path)

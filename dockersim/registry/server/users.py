@@ -1,0 +1,108 @@
+"""Users of the practice registry: a file of names and scrypt hashes, as htpasswd keeps them.
+
+    alice:$scrypt$14$8$1$<salt>$<hash>
+
+The form is that of ``crypt`` entries: log2(N), r and p, then salt and hash in base64 (RFC 7914). Only the file's
+owner can read it. A name that logs in for the first time is registered: it is a practice registry, no account needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+import uuid
+from enum import Enum
+from pathlib import Path
+
+from dockersim.registry.names import is_user
+
+_LOG_N, _R, _P = 14, 8, 1
+"""Interactive strength: 16 MiB and some 50 ms for every guess (RFC 7914, section 2)."""
+
+RESERVED = frozenset({"library"})
+"""Docker Hub's official images live here; no one logs in as it."""
+
+
+class Login(Enum):
+    """How a login ended."""
+
+    ACCEPTED = "accepted"
+    REGISTERED = "registered"
+    REFUSED = "refused"
+
+
+class Users:
+    """The users in the file ``path``. Threads may share it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        # What was right before need not cost 50 ms again; the key makes the memory useless elsewhere.
+        self._key = secrets.token_bytes(32)
+        self._seen: dict[str, bytes] = {}
+
+    def exists(self, name: str) -> bool:
+        """Tell whether someone has registered under ``name``."""
+        return name in self._read()
+
+    def login(self, name: str, password: str, *, may_register: bool) -> Login:
+        """Check a password, or register a new name where that is allowed."""
+        with self._lock:
+            known = self._read().get(name)
+            if known is None:
+                return self._register(name, password) if may_register else Login.REFUSED
+        mark = hmac.digest(self._key, f"{known}:{password}".encode(), "sha256")
+        if not hmac.compare_digest(self._seen.get(name, b""), mark):
+            if not _matches(password, known):
+                return Login.REFUSED
+            self._seen[name] = mark
+        return Login.ACCEPTED
+
+    def _register(self, name: str, password: str) -> Login:
+        if not is_user(name) or name in RESERVED or not password:
+            return Login.REFUSED
+        self._write({**self._read(), name: _scramble(password)})
+        return Login.REGISTERED
+
+    def _read(self) -> dict[str, str]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        pairs = (line.partition(":") for line in lines if line and not line.startswith("#"))
+        return {name: scrambled for name, _, scrambled in pairs}
+
+    def _write(self, users: dict[str, str]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        half = self.path.with_name(f".{uuid.uuid4().hex}")
+        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(f"{name}:{scrambled}\n" for name, scrambled in sorted(users.items()))
+        os.replace(half, self.path)
+
+
+def _scramble(password: str) -> str:
+    salt = secrets.token_bytes(16)
+    hashed = _scrypt(password, salt, _LOG_N, _R, _P)
+    encoded = (base64.b64encode(part).decode() for part in (salt, hashed))
+    return "$".join(("", "scrypt", str(_LOG_N), str(_R), str(_P), *encoded))
+
+
+def _matches(password: str, scrambled: str) -> bool:
+    try:
+        _, kind, log_n, r, p, salt, hashed = scrambled.split("$")
+        cost = (int(log_n), int(r), int(p))
+        expected = base64.b64decode(hashed)
+        found = _scrypt(password, base64.b64decode(salt), *cost)
+    except ValueError:
+        # A line that someone edited by hand lets no one in.
+        return False
+    return kind == "scrypt" and hmac.compare_digest(expected, found)
+
+
+def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
+    return hashlib.scrypt(password.encode(), salt=salt, n=1 << log_n, r=r, p=p, maxmem=64 * 1024 * 1024, dklen=32)
