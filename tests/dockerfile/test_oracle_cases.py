@@ -1,0 +1,54 @@
+"""Every Dockerfile of oracle.json: it is read, or refused at the line and in the words that BuildKit has for it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from dockersim.dockerfile import parse
+from dockersim.errors import DockerfileError
+
+from .recorded import FOLDER
+
+Case = dict[str, Any]
+#: What BuildKit finds while it reads the text; whatever else goes wrong in a case goes wrong later.
+READING = re.compile(
+    r"dockerfile parse error|Syntax error|must have two arguments|unterminated heredoc|parser directive"
+    r"|arrays must be comprised|no build stage in current context"
+)
+
+
+def dockerfiles() -> list[Any]:
+    path = FOLDER / "oracle.json"
+    if not path.exists():
+        return [pytest.param("", {}, marks=pytest.mark.skip(f"no {path}"))]
+    cases = json.loads(path.read_text("utf-8"))["cases"]
+    found = [(case["case"], case["expected"]) for case in cases]
+    return [
+        pytest.param(text_of(case), expected, id=case["name"]) for case, expected in found if text_of(case) is not None
+    ]
+
+
+def text_of(case: Case) -> str | None:
+    entry = case["context"].get("Dockerfile")
+    return entry.get("content") if isinstance(entry, dict) else entry
+
+
+@pytest.mark.parametrize(("text", "expected"), dockerfiles())
+def test_read_or_refused(text: str, expected: Case) -> None:
+    try:
+        stages = parse(text).stages
+    except DockerfileError as error:
+        assert not expected["ok"]
+        if text == "":
+            assert expected["error"] == "the Dockerfile cannot be empty"  # a check that comes before the parser's
+            return
+        suggestion = f" ({error.hint.replace('--', '')})" if error.hint.startswith("did you mean") else ""
+        assert expected["error"].endswith(error.message + suggestion)
+        assert error.at is not None and list(error.at.lines) == expected["error_lines"]
+    else:
+        assert stages or expected["error"] == "dockerfile contains no stages to build"
+        assert not READING.search(expected.get("error") or "")
