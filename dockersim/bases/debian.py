@@ -126,20 +126,42 @@ def _follow(process: subprocess.Popen[bytes], progress: Progress) -> str:
         kind, _, text = raw.decode(errors="replace").strip().partition(": ")
         if kind == "E" and text:
             complaint = text
-        elif kind == "I" and text:
+        elif kind == "I" and text and not text.startswith("running --"):  # our own hooks are no news
             progress(text)
     return complaint
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(PATIENCE)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+    """End the bootstrap and let mmdebstrap remove what it made.
+
+    Its worker is the first process of a pid namespace, which no signal but SIGKILL reaches; the namespaces, with
+    all processes and mounts in them, die with it. mmdebstrap itself then cleans up and ends. For an ordinary user
+    only it can: the files belong to users that are its own.
+    """
+    for descendant in _descendants(process.pid):
+        _kill(os.kill, descendant)
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        _kill(os.killpg, process.pid)
+        process.wait()
     if process.stderr is not None:
         process.stderr.close()
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it has ended
+        return []
+    return children + [descendant for child in children for descendant in _descendants(child)]
+
+
+def _kill(how: Callable[[int, int], None], target: int) -> None:
+    try:
+        how(target, signal.SIGKILL)
+    except ProcessLookupError:  # it has ended by itself
+        pass
 
 
 def _check_user() -> None:

@@ -66,9 +66,7 @@ def _parse(data: Bytes) -> Elf:
         tag
         for segment in segments
         if segment.kind == _PT_DYNAMIC
-        for tag in struct.iter_unpack(
-            f"{order}qQ" if wide else f"{order}iI", _bytes(data, segment, wide=wide)
-        )
+        for tag in struct.iter_unpack(f"{order}qQ" if wide else f"{order}iI", _bytes(data, segment, wide=wide))
     ]
     strings = next((_offset(segments, value) for tag, value in tags if tag == _DT_STRTAB), 0)
     needed = tuple(_text(data, strings + value) for tag, value in tags if tag == _DT_NEEDED)

@@ -110,9 +110,7 @@ def configured(path: str) -> tuple[str, ...]:
         words = line.split()
         if words[:1] == ["include"]:
             patterns = [os.path.join(os.path.dirname(path), word) for word in words[1:]]
-            found += [
-                part for p in patterns for included in sorted(glob.glob(p)) for part in configured(included)
-            ]
+            found += [part for p in patterns for included in sorted(glob.glob(p)) for part in configured(included)]
         elif line.startswith("/"):
             found.append(line)
     return tuple(found)

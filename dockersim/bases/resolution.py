@@ -104,7 +104,10 @@ class UnreachableRegistries:
 
     def reason(self, registry: str) -> str | None:
         """Return why ``registry`` was out of reach within the last minute, else None."""
-        since, reason = self._read().get(registry, (0.0, ""))
+        known = self._read().get(registry)
+        if known is None:
+            return None
+        since, reason = known
         age = self._clock() - since
         return f"{reason}; tried {age:.0f} seconds ago" if 0 <= age < REMEMBERED_SECONDS else None
 
@@ -137,9 +140,7 @@ class UnreachableRegistries:
 class AskedOnce(Generic[ImageT_co]):
     """A registry as a source that is not asked again within a minute of having been out of reach."""
 
-    def __init__(
-        self, source: ImageSource[ImageT_co], registry: str, unreachable: UnreachableRegistries
-    ) -> None:
+    def __init__(self, source: ImageSource[ImageT_co], registry: str, unreachable: UnreachableRegistries) -> None:
         self._source = source
         self._registry = registry
         self._unreachable = unreachable

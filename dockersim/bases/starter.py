@@ -46,12 +46,8 @@ def make_layers(layers: LayerStore, progress: Progress, *, python: bool) -> Star
         host = ask()
         progress(f"collecting Python {host.version} and pip from {host.prefix}")
         upper = collect_python(host, shell, search)
-        made.append(
-            (write_layer(upper, layers), f"# Python {host.version} and pip of this machine, wheels for Flask")
-        )
-    return StarterLayers(
-        tuple(made), ("bash",) if "usr/bin/bash" in shell or "bin/bash" in shell else ("/bin/sh",)
-    )
+        made.append((write_layer(upper, layers), f"# Python {host.version} and pip of this machine, wheels for Flask"))
+    return StarterLayers(tuple(made), ("bash",) if "usr/bin/bash" in shell or "bin/bash" in shell else ("/bin/sh",))
 
 
 def write_layer(files: Iterable[Piece], layers: LayerStore) -> DiffID:

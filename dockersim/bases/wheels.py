@@ -50,16 +50,10 @@ def closure(name: str) -> tuple[str, ...]:
             requirements = distribution(wanted).requires or []
         except PackageNotFoundError:
             if not found:
-                raise ImageError(
-                    f"{name} is not installed beside dockersim", hint=f"pip install {name}"
-                ) from None
+                raise ImageError(f"{name} is not installed beside dockersim", hint=f"pip install {name}") from None
             continue
         found.add(wanted)
-        todo += [
-            match[1]
-            for line in requirements
-            if "extra ==" not in line and (match := _REQUIREMENT.match(line))
-        ]
+        todo += [match[1] for line in requirements if "extra ==" not in line and (match := _REQUIREMENT.match(line))]
     return tuple(sorted(found))
 
 
@@ -72,9 +66,7 @@ def installed_files(name: str) -> tuple[InstalledFile, ...]:
     """
     package = _distribution(name)
     rows = _record(package)
-    return tuple(
-        sorted((_read(package, *row) for row in rows if _wanted(row[0])), key=lambda file: file.path)
-    )
+    return tuple(sorted((_read(package, *row) for row in rows if _wanted(row[0])), key=lambda file: file.path))
 
 
 def wheel(name: str) -> tuple[str, bytes]:
@@ -98,9 +90,7 @@ def wheel(name: str) -> tuple[str, bytes]:
 
 def _compressed(tags: list[str]) -> str:
     """Join ``py2-none-any`` and ``py3-none-any`` to ``py2.py3-none-any`` (PEP 425, compressed tag sets)."""
-    return "-".join(
-        ".".join(dict.fromkeys(parts)) for parts in zip(*(tag.split("-") for tag in tags), strict=True)
-    )
+    return "-".join(".".join(dict.fromkeys(parts)) for parts in zip(*(tag.split("-") for tag in tags), strict=True))
 
 
 def _normal(name: str) -> str:
@@ -118,9 +108,7 @@ def _record(package: Distribution) -> list[tuple[str, str]]:
     """Return (path, hash) of each line of the RECORD."""
     text = package.read_text("RECORD")
     if text is None:
-        raise _broken(
-            package, "it has no RECORD of its files (was it installed by the system's package manager?)"
-        )
+        raise _broken(package, "it has no RECORD of its files (was it installed by the system's package manager?)")
     rows = []
     for number, row in enumerate(csv.reader(io.StringIO(text)), start=1):
         if len(row) != 3 or not row[0]:
