@@ -1,0 +1,114 @@
+"""The magics: ``%docker`` runs a command, ``%%dockerfile`` builds the text of a cell."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.display import HTML, display
+
+from dockersim.engine import Engine
+from dockersim.engine.build import Build
+from dockersim.errors import DockersimError
+from dockersim.jupyter.arguments import DockerfileCell, parse_cell
+from dockersim.jupyter.failures import CommandFailed
+from dockersim.solver import Event
+from dockersim.views import PlainProgress, steps_html
+
+Command = Callable[[list[str]], int]
+
+
+@magics_class
+class DockerMagics(Magics):
+    """``%docker`` and ``%%dockerfile``.
+
+    Both work in the root that DOCKERSIM_HOME names when they are used, so that a lesson can have one of its own.
+    """
+
+    def __init__(self, shell: Any, command: Command) -> None:
+        super().__init__(shell)
+        self._command = command
+
+    @line_magic
+    def docker(self, line: str) -> None:
+        """Run a docker command, as it would be typed: ``%docker images``."""
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise DockersimError(f"%docker {line}: {error}", hint="close the quotes") from None
+        code = self._command(words)
+        sys.stdout.flush()
+        if code:
+            raise CommandFailed(f"docker {words[0]}" if words else "docker", code)
+
+    @cell_magic
+    def dockerfile(self, line: str, cell: str) -> Any:
+        """Build the text of the cell: ``%%dockerfile [-t NAME] [--step] [--build-arg NAME=VALUE] [PATH]``."""
+        asked = parse_cell(line)
+        if asked is None:
+            return None
+        if asked.step:
+            from dockersim.jupyter.stepper import Stepper  # ipywidgets takes its time to import
+
+            return Stepper(begin(asked, cell))
+        progress = _Printer(asked.tags)
+        build = begin(asked, cell, progress)
+        try:
+            build.finish()
+        finally:
+            if build.steps:
+                left = build.plan.steps[len(build.steps) :] if build.plan else ()
+                display(HTML(steps_html((step.event for step in build.steps), left)))
+        return None
+
+
+def begin(asked: DockerfileCell, text: str, on_event: Callable[[Event], None] | None = None) -> Build:
+    """Begin the build that a cell asks for; nothing of the text is written to disk."""
+    return Engine().build(
+        asked.context,
+        asked.file,
+        asked.tags,
+        dict(asked.build_args),
+        asked.target or None,
+        asked.no_cache,
+        text=text,
+        on_event=on_event,
+    )
+
+
+def run_command(words: list[str]) -> int:
+    """Run a command of the command line in this process and return its exit code.
+
+    What click has to say about wrong options it says as it does in the terminal.
+    """
+    import click
+
+    from dockersim.cli.main import main
+
+    try:
+        code = main.main(args=words, prog_name="docker", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        print("Aborted!", file=sys.stderr)
+        return 1
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    return code if isinstance(code, int) else 0
+
+
+class _Printer:
+    """Prints a build's progress as it happens."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._progress = PlainProgress(time.monotonic)
+        self._progress.naming(*names)
+
+    def __call__(self, event: Event) -> None:
+        for line in self._progress.feed(event):
+            print(line, flush=True)

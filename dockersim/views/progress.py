@@ -1,0 +1,139 @@
+"""A build as lines, one after the other: what BuildKit prints with ``--progress=plain``.
+
+Every vertex has a number; each of its lines begins with it, so that a log can be read even where vertices run side by
+side (BuildKit, util/progress/progressui/printer.go). Ours run one after the other, and each says besides what layer
+it made. Instructions that only change the config have no vertex, here as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dockersim.errors import DockersimError
+from dockersim.solver import (
+    BuildFinished,
+    CacheDecided,
+    Event,
+    OutputWritten,
+    Plan,
+    PlanMade,
+    State,
+    StepFinished,
+    StepPlan,
+    StepStarted,
+)
+from dockersim.source import excerpt
+from dockersim.views.units import human_size, seconds_words
+
+_KEPT = 20
+"""So many lines of a failed step's output are repeated at its end."""
+
+
+class PlainProgress:
+    """Turns events into lines. Feed it each event; print what it returns.
+
+    ``clock`` gives seconds, only ever compared with each other; output lines tell the time since their step began.
+    Without one (a replay) they tell none.
+    """
+
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock
+        self._number = 0
+        self._began = 0.0
+        self._partial = ""
+        self._tail: list[str] = []
+        self._names: tuple[str, ...] = ()
+
+    def feed(self, event: Event) -> list[str]:
+        """Take in one event and return the lines it adds, without line ends; often none."""
+        return list(self._lines(event))
+
+    def naming(self, *names: str) -> None:
+        """Tell under which names the image will be kept; they are shown when it is."""
+        self._names = names
+
+    def _lines(self, event: Event) -> Iterator[str]:
+        match event:
+            case PlanMade(plan):
+                yield from self._plan(plan)
+            case StepStarted(step):
+                yield from self._start(step)
+            case OutputWritten(step, _, text):
+                yield from self._output(text)
+            case StepFinished():
+                yield from self._end(event)
+            case BuildFinished():
+                yield from self._export(event)
+            case CacheDecided():
+                pass
+
+    def _vertex(self, name: str) -> Iterator[str]:
+        if self._number:
+            yield ""
+        self._number += 1
+        self._began = self._clock() if self._clock else 0.0
+        self._partial = ""
+        self._tail = []
+        yield f"#{self._number} {name}"
+
+    def _say(self, words: str) -> str:
+        return f"#{self._number} {words}"
+
+    def _plan(self, plan: Plan) -> Iterator[str]:
+        yield from self._vertex(f"[internal] load build definition from {plan.file}")
+        yield self._say("DONE 0.0s")
+
+    def _start(self, step: StepPlan) -> Iterator[str]:
+        if step.vertex is not None:
+            yield from self._vertex(step.vertex)
+
+    def _output(self, text: str) -> Iterator[str]:
+        *whole, self._partial = (self._partial + text).split("\n")
+        for line in whole:
+            yield self._written(line)
+
+    def _written(self, line: str) -> str:
+        # What a program wrote over with a carriage return is not history; its last words on the line are.
+        shown = line.rstrip("\r").rpartition("\r")[2]
+        stamp = f"{self._clock() - self._began:.3f} " if self._clock else ""
+        self._tail = [*self._tail[1 - _KEPT :], f"{stamp}{shown}"]
+        return self._say(f"{stamp}{shown}")
+
+    def _end(self, event: StepFinished) -> Iterator[str]:
+        if event.step.vertex is None:
+            return
+        if self._partial:
+            yield self._written(self._partial)
+        for note in (*event.result.notes, *event.result.deviations):
+            yield self._say(note)
+        if event.result.layer is not None:
+            yield self._say(f"layer {human_size(event.result.added)}")
+        yield from self._verdict(event)
+
+    def _verdict(self, event: StepFinished) -> Iterator[str]:
+        match event.state:
+            case State.CACHED:
+                yield self._say("CACHED")
+            case State.DONE:
+                yield self._say(f"DONE {seconds_words(event.result.seconds)}")
+            case State.NOT_RUN:
+                yield self._say(f"NOT RUN: {event.decision.because}")
+            case State.ERROR:
+                yield self._say(f"ERROR: {event.error}")
+                yield from ["------", f" > {event.step.vertex}:", *self._tail, "------"]
+
+    def _export(self, event: BuildFinished) -> Iterator[str]:
+        if event.image is None:
+            return
+        yield from self._vertex("exporting to image")
+        yield self._say("exporting layers done")
+        yield self._say(f"writing image {event.image.image_id} done")
+        for name in self._names:
+            yield self._say(f"naming to {name} done")
+        yield self._say("DONE 0.0s")
+
+
+def failure(error: DockersimError, text: str) -> str:
+    """Write how a failed build ends: the lines of the Dockerfile, where they are known, and the error."""
+    lines = [excerpt(text, error.at)] if error.at and text else []
+    return "\n".join([*lines, f"ERROR: failed to solve: {error}"])
