@@ -16,7 +16,7 @@ from dockersim.dockerfile.flags import Flags, Kind, read_flags
 from dockersim.dockerfile.gotext import SPACE, parse_duration, quote
 from dockersim.dockerfile.heredoc import Heredoc, is_heredoc, parse_heredoc
 from dockersim.dockerfile.mounts import MountFlag, parse_device
-from dockersim.dockerfile.node import Node
+from dockersim.dockerfile.node import Node, point_out
 from dockersim.dockerfile.suggest import nearest
 from dockersim.errors import DockerfileError
 
@@ -45,7 +45,8 @@ def interpret(node: Node) -> i.Instruction:
             raise DockerfileError(f"unknown instruction: {node.keyword}", hint=hint)
         return read(node)
     except DockerfileError as error:
-        raise DockerfileError(error.message, at=error.at or node.at, hint=error.hint) from None
+        at = point_out(error.message, node.at, node.raw, node.column)
+        raise DockerfileError(error.message, at=at, hint=error.hint) from None
 
 
 class _Source(TypedDict):

@@ -1,24 +1,29 @@
-"""One instruction as the parser leaves it: the keyword, flags and arguments, before anyone asks what they
-mean.
+"""One instruction as the parser leaves it: keyword, flags and arguments, before anyone asks what they mean.
 
 BuildKit: parser.Node in frontend/dockerfile/parser/parser.go; `dump` writes what Node.Dump() writes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import Final
 
 from dockersim.dockerfile.gotext import quote
 from dockersim.dockerfile.heredoc import Heredoc
 from dockersim.source import At
+
+# What a message names: a quoted word, a flag, or an unknown instruction.
+_NAMED: Final = re.compile(r"\"((?:[^\"\\]|\\.)+)\"|(--[\w-]+)|instruction: (\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A parsed instruction.
 
-    ``raw`` is the logical line, continuations joined; ``json`` says that the arguments stood in a JSON array;
-    ``comments`` are the comment lines right above; ``child`` is the instruction that an ONBUILD carries.
+    ``raw`` is the logical line, continuations joined; ``column`` is where it begins in its first line; ``json`` says
+    that the arguments stood in a JSON array; ``comments`` are the comment lines right above; ``child`` is the
+    instruction that an ONBUILD carries.
     """
 
     keyword: str
@@ -30,6 +35,7 @@ class Node:
     heredocs: tuple[Heredoc, ...] = ()
     comments: tuple[str, ...] = ()
     child: Node | None = None
+    column: int = 1
 
     @property
     def name(self) -> str:
@@ -48,3 +54,14 @@ class Node:
             parts.append(f"[{' '.join(map(quote, self.flags))}]")
         parts += [self.child.dump()] if self.child else map(quote, self.arguments)
         return f"({' '.join(parts)})"
+
+
+def point_out(message: str, at: At, raw: str, column: int) -> At:
+    """Narrow the place of an error in a one-line instruction to the word its message names, if any."""
+    if at.line != at.last_line:
+        return at
+    for named in _NAMED.finditer(message):
+        word = named[named.lastindex or 0]
+        if (found := raw.find(word)) >= 0:
+            return replace(at, column=column + found, last_column=column + found + len(word) - 1)
+    return replace(at, column=column, last_column=column + max(1, len(raw.rstrip())) - 1)

@@ -15,7 +15,7 @@ from dockersim.dockerfile.arguments import BLANKS, arguments_of, split_flags
 from dockersim.dockerfile.directives import BYTE_ORDER_MARK, Directive, DirectiveReader
 from dockersim.dockerfile.gotext import SPACE
 from dockersim.dockerfile.heredoc import Heredoc, heredocs_in_line
-from dockersim.dockerfile.node import Node
+from dockersim.dockerfile.node import Node, point_out
 from dockersim.errors import DockerfileError
 from dockersim.source import At
 
@@ -71,7 +71,9 @@ class Parser:
 
     def instruction(self) -> None:
         """Read one logical line, which may turn out to be empty or a comment."""
-        text = self.lines[self.read].rstrip("\r\n").lstrip(SPACE)
+        indented = self.lines[self.read].rstrip("\r\n")
+        text = indented.lstrip(SPACE)
+        column = len(indented) - len(text) + 1
         self.directive(text)
         self.read += 1
         start = self.read
@@ -83,9 +85,10 @@ class Parser:
             node = parse_line(line, self.escape, at, tuple(self.comments))
             heredocs = [self.heredoc(heredoc) for heredoc in _heredocs(node)]
         except DockerfileError as error:
-            at = At(self.file, start, self.read)
+            at = point_out(error.message, At(self.file, start, self.read), line, column)
             raise DockerfileError(error.message, at=at, hint=error.hint) from None
-        self.nodes.append(replace(node, heredocs=tuple(heredocs), at=At(self.file, start, self.read)))
+        at = At(self.file, start, self.read)
+        self.nodes.append(replace(node, heredocs=tuple(heredocs), at=at, column=column))
         self.comments = []
 
     def directive(self, text: str) -> None:
@@ -106,7 +109,10 @@ class Parser:
             # Of an indented comment the mark itself stays, as in BuildKit.
             indented = self.lines[self.read][:1] != "#"
             comment = text.strip(SPACE) if indented else text[1:].strip(SPACE)
-            self.comments = [*self.comments, comment] if comment else []
+            if comment:
+                self.comments.append(comment)
+            else:
+                self.comments = []
 
     def continued(self, text: str) -> str:
         """Join the lines of one instruction, without escape characters and line ends, but with indentation."""

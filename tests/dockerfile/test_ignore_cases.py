@@ -17,8 +17,10 @@ from .recorded import cases, kinds
 FILE = "dockerignore.json"
 Case = dict[str, Any]
 PATHS = (
-    "a", "b", "file", "a/b", "a/c/b", "xfile", "dir2/x", "a/dir2/x", "a/dir2/x/y", "dir/file.txt", "file1txt", "d/filetxt",
-    ".x", "x.txt", "a/b/x.txt", "a(b)c/def", "a.|)$(}+{bc", "a.b", "aXb", "abc", "ab", "a/bc", "dir", "dir/a", "d/e/f.go",
+    "a", "b", "file", "a/b", "a/c/b", "xfile", "dir2/x", "a/dir2/x", "a/dir2/x/y", "dir/file.txt", "file1txt",
+    "d/filetxt",
+    ".x", "x.txt", "a/b/x.txt", "a(b)c/def", "a.|)$(}+{bc", "a.b", "aXb", "abc", "ab", "a/bc", "dir",
+    "dir/a", "d/e/f.go",
 )  # fmt: skip
 
 

@@ -29,10 +29,11 @@ from dockersim.errors import DockerfileError
 
 # Pieces that mean something to one of the parsers, so that random texts reach their corners.
 PIECES = [
-    *KEYWORDS, *(word.lower() for word in KEYWORDS), " ", "\t", "\n", "\r\n", "\\", "`", "\\\n", "`\n", "#", "\n# ", "$", "${",
-    "}", ":-", "-", "+", ":?", "##", "%", "/", "//", "'", '"', "<<EOF", "<<-", "<<'a b'", "\nEOF\n", "[", "]", '["a", "b"]',
-    '["\\ud800"]', "[1e999]", ",", "=", "a=b", "--from=x", "--mount=type=cache,target=/x", "--link", "--", "AS", "NONE",
-    "escape=`", "syntax=x", "check=skip=all", "*", "**", "?", "!", "[a-z]", "[^", "é", "\x00", "\ufeff", "\ud800", "\x1c",
+    *KEYWORDS, *(word.lower() for word in KEYWORDS), " ", "\t", "\n", "\r\n", "\\", "`", "\\\n", "`\n", "#", "\n# ",
+    "$", "${", "}", ":-", "-", "+", ":?", "##", "%", "/", "//", "'", '"', "<<EOF", "<<-", "<<'a b'", "\nEOF\n", "[", "]",
+    '["a", "b"]', '["\\ud800"]', "[1e999]", ",", "=", "a=b", "--from=x", "--mount=type=cache,target=/x", "--link", "--",
+    "AS", "NONE", "escape=`", "syntax=x", "check=skip=all", "*", "**", "?", "!", "[a-z]", "[^", "é", "\x00", "\ufeff",
+    "\ud800", "\x1c",
 ]  # fmt: skip
 texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 names = st.text("ab/.*", max_size=12)
