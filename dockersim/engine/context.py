@@ -1,0 +1,183 @@
+"""The build context: the learner's directory as a tree, and the digests of the files in it.
+
+BuildKit's client sends the daemon only what COPY and ADD name, minus what .dockerignore leaves out, and keeps the
+digests of what has not changed (session/filesync, fsutil). Here nothing has to be sent; what is kept is a stat index
+as git has one: a file whose size, times and inode are those of last time has the digest of last time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from dockersim.digest import Digest, sha256
+from dockersim.dockerfile import IgnoreRules
+from dockersim.errors import ContextError
+from dockersim.filesystem import Entry, Kind, LayerEntry, Tree
+
+_RACY_NS = 50_000_000
+"""A file younger than this when it was read may change again within one tick of the clock: do not trust its times."""
+
+_CHUNK = 1 << 20
+_KINDS = {stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFIFO: Kind.FIFO}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the stat index knows of one file."""
+
+    stamp: tuple[int, int, int, int]
+    digest: Digest
+
+
+class Context:
+    """One directory that a build takes files from.
+
+    Every path is looked up below ``root`` without following a link out of it: the tree is read with lstat, and links
+    are followed inside the tree only.
+    """
+
+    def __init__(self, root: Path, rules: IgnoreRules, index: Path | None = None) -> None:
+        self.root = root
+        self._rules = rules
+        self._index_file = index
+        self._known: dict[str, _Known] | None = None
+        self._dirty = False
+        self._tree: Tree | None = None
+
+    def tree(self) -> Tree:
+        """Read the directory as a tree; files have no digest yet. Read once; owners are 0:0 as BuildKit sends them."""
+        if self._tree is None:
+            self._tree = Tree.EMPTY.apply(self._scan(""))
+        return self._tree
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a regular file of the context for reading. Raises ContextError if it is gone or is a link by now."""
+        try:
+            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise ContextError(f"{path} of the build context cannot be read: {error.strerror}") from error
+        return os.fdopen(descriptor, "rb")
+
+    def digest(self, entry: Entry) -> Digest:
+        """Give the sha256 of a file's content, from the stat index where it is still true."""
+        known = self._index()
+        found = known.get(entry.path)
+        stamp = self._stamp(entry.path)
+        if found is not None and found.stamp == stamp:
+            return found.digest
+        started = time.time_ns()
+        digest = self._hash(entry.path)
+        if max(stamp[1], stamp[2]) < started - _RACY_NS:
+            known[entry.path] = _Known(stamp, digest)
+            self._dirty = True
+        return digest
+
+    def save(self) -> None:
+        """Write the stat index, if anything in it is new. Losing it costs only time."""
+        if self._index_file is None or not self._dirty or self._known is None:
+            return
+        rows = {path: [*known.stamp, known.digest] for path, known in self._known.items()}
+        self._index_file.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._index_file.with_name(f"{self._index_file.name}.{os.getpid()}")
+        draft.write_text(json.dumps(rows, separators=(",", ":")))
+        draft.replace(self._index_file)
+        self._dirty = False
+
+    # ------------------------------------------------------------ reading
+
+    def _scan(self, path: str) -> Iterator[LayerEntry]:
+        try:
+            with os.scandir(self.root / path if path else self.root) as listing:
+                found = list(listing)
+        except OSError as error:
+            raise ContextError(f"{path or self.root} of the build context cannot be read: {error.strerror}") from error
+        for item in found:
+            name = f"{path}/{item.name}" if path else item.name
+            status = item.stat(follow_symlinks=False)
+            is_directory = stat.S_ISDIR(status.st_mode)
+            excluded = self._rules.decide(name).excluded
+            if not excluded:
+                yield from self._entry(name, status, item.path)
+            if is_directory and not (excluded and self._rules.may_prune(name)):
+                yield from self._scan(name)
+
+    def _entry(self, path: str, status: os.stat_result, where: str) -> Iterator[Entry]:
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        if kind is None:
+            return  # sockets and devices are not sent, as in BuildKit (fsutil)
+        yield Entry(
+            path,
+            kind,
+            mode=stat.S_IMODE(status.st_mode),
+            size=status.st_size if kind is Kind.FILE else 0,
+            mtime_ns=status.st_mtime_ns,
+            link=os.readlink(where) if kind is Kind.SYMLINK else "",
+        )
+
+    def _stamp(self, path: str) -> tuple[int, int, int, int]:
+        try:
+            status = os.lstat(self.root / path)
+        except OSError as error:
+            raise ContextError(f"{path} of the build context is gone: {error.strerror}") from error
+        return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+    def _hash(self, path: str) -> Digest:
+        hasher = hashlib.sha256()
+        with self.open(path) as stream:
+            while chunk := stream.read(_CHUNK):
+                hasher.update(chunk)
+        return Digest("sha256:" + hasher.hexdigest())
+
+    def _index(self) -> dict[str, _Known]:
+        if self._known is None:
+            self._known = self._load()
+        return self._known
+
+    def _load(self) -> dict[str, _Known]:
+        if self._index_file is None:
+            return {}
+        try:
+            rows = json.loads(self._index_file.read_bytes())
+        except (OSError, ValueError):
+            return {}  # no index, or one cut short: everything is hashed anew
+        return {path: _Known((row[0], row[1], row[2], row[3]), Digest(row[4])) for path, row in rows.items()}
+
+
+def open_context(directory: Path, dockerfile: Path | None, state: Path | None) -> Context:
+    """Open ``directory`` as a build context, with its .dockerignore. Raises ContextError if it is not there.
+
+    ``Dockerfile.dockerignore`` beside a Dockerfile goes before ``.dockerignore``, as in BuildKit. ``state`` is where
+    the stat index is kept; None keeps none.
+    """
+    if not directory.is_dir():
+        raise ContextError(f"unable to prepare context: path {str(directory)!r} not found")
+    rules = IgnoreRules.parse(_ignore_text(directory, dockerfile))
+    index = state / f"{sha256(os.fsencode(directory.resolve()))[7:23]}.json" if state else None
+    return Context(directory, rules, index)
+
+
+def _ignore_text(directory: Path, dockerfile: Path | None) -> str:
+    candidates = [directory / ".dockerignore"]
+    if dockerfile is not None:
+        candidates.insert(0, dockerfile.with_name(dockerfile.name + ".dockerignore"))
+    for file in candidates:
+        try:
+            return file.read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ContextError(f"{file} cannot be read: {error.strerror}") from error
+    return ""
+
+
+def with_digest(entry: Entry, context: Context) -> Entry:
+    """Fill in the digest of a FILE entry of the context."""
+    return replace(entry, digest=context.digest(entry)) if entry.kind is Kind.FILE else entry

@@ -1,0 +1,101 @@
+"""COPY, ADD and WORKDIR done: the new layer is computed on the tree and written as a tar; nothing is mounted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO, cast
+
+from dockersim.content import Layer, LayerStore, NewLayer
+from dockersim.dockerfile import IgnoreRules
+from dockersim.engine.archives import Archive, open_archive
+from dockersim.engine.files import Files
+from dockersim.engine.sources import InlineOrigin, Origin, digested_tree, matched, open_in_layer
+from dockersim.engine.users import account, owner
+from dockersim.errors import BuildError, ContentError
+from dockersim.filesystem import (
+    Copied,
+    Copying,
+    CopyRules,
+    Entry,
+    Kind,
+    Node,
+    Source,
+    make_directory,
+    parse_chmod,
+)
+from dockersim.filesystem.matching import Matched
+from dockersim.solver import CopyOp, WorkdirOp
+
+
+def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, now_ns: int) -> Layer:
+    """Write the layer of a COPY or ADD on top of ``below``. Raises BuildError where something is in the way."""
+    excluded = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
+    rules = CopyRules(
+        now_ns,
+        owner(below, op.chown) if op.chown else None,
+        parse_chmod(op.chmod) if op.chmod else None,
+        op.link,
+        (lambda path: excluded.decide(path).excluded) if excluded else None,
+    )
+    copying = Copying(below.tree, op.destination, rules)
+    for source in matched(op, origin):
+        if op.unpack and _unpack(copying, source, origin):
+            continue
+        copying.add(Source(source.name, digested_tree(origin, source), _parents(op, source, origin), origin))
+    inline = InlineOrigin(op.inline)
+    for name, _ in op.inline:
+        node = inline.tree.get(name)
+        if node is not None:
+            copying.add(Source(name, node, None, inline))
+    return _write(layers, copying.layer())
+
+
+def write_workdir(layers: LayerStore, below: Files, op: WorkdirOp, now_ns: int) -> Layer:
+    """Write the layer of a WORKDIR: the directories that were missing, which belong to the USER."""
+    who = account(below, op.user)
+    entries = make_directory(below.tree, op.path, (who.uid, who.gid), now_ns)
+    return _write(layers, [Copied(entry) for entry in entries])
+
+
+def _parents(op: CopyOp, source: Matched, origin: Origin) -> tuple[Entry, ...] | None:
+    """Give the directories above a source that --parents keeps, the highest first; None without --parents."""
+    if not op.parents:
+        return None
+    parts = source.name.split("/")[:-1]
+    nodes = (origin.tree.get("/".join(parts[: count + 1])) for count in range(len(parts)))
+    return tuple(node.entry for node in nodes if node is not None)
+
+
+def _unpack(copying: Copying, source: Matched, origin: Origin) -> bool:
+    """Unpack the source if it is an archive; say whether it was one. ADD goes by content, not by name."""
+    if source.node.entry.kind is not Kind.FILE:
+        return False
+    with origin.open(source.node) as stream:
+        archive = open_archive(stream)
+    if archive is None:
+        return False
+    copying.unpack(archive.entries, archive)
+    return True
+
+
+def _write(layers: LayerStore, copied: Iterable[Copied]) -> Layer:
+    with layers.new_layer() as new:
+        for one in copied:
+            _add(layers, new, one)
+        return new.commit()
+
+
+def _add(layers: LayerStore, new: NewLayer, one: Copied) -> None:
+    if one.source is None or not isinstance(one.entry, Entry) or one.entry.kind is not Kind.FILE:
+        new.add(one.entry)
+        return
+    with _open(layers, one.source, cast("Origin | Archive | None", one.origin)) as stream:
+        try:
+            new.add(one.entry, stream)
+        except ContentError as error:
+            message = f"/{one.source.entry.path} changed while it was copied"
+            raise BuildError(message, hint="build again") from error
+
+
+def _open(layers: LayerStore, node: Node, origin: Origin | Archive | None) -> BinaryIO:
+    return open_in_layer(layers, node) if origin is None else origin.open(node)

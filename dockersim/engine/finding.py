@@ -1,0 +1,119 @@
+"""Where FROM gets its image: the places that are asked, in the order of design section 6."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from dockersim.bases import (
+    AskedOnce,
+    ImageSource,
+    Provenance,
+    UnreachableRegistries,
+    advice,
+    find_base,
+    make,
+    registry_title,
+    resolve,
+    stand_in_note,
+)
+from dockersim.engine.shipping import Shipping
+from dockersim.engine.store import Store
+from dockersim.errors import DockersimError, ImageError, ImageNotFound
+from dockersim.images import Image
+from dockersim.oci import Reference, parse_reference
+from dockersim.solver import ResolvedImage, ResolveImage
+
+
+class LocalStore:
+    """The images that are here."""
+
+    name = "the local store"
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, reference: Reference) -> Image | None:
+        """Give the image of that name, if it is here."""
+        try:
+            return self._store.images.get(reference.canonical())
+        except ImageNotFound:
+            return None
+
+
+class ThisMachine:
+    """The starter images, made on the spot from the learner's own machine; stand-ins where these were agreed to."""
+
+    name = "this machine"
+
+    def __init__(self, store: Store, *, stand_ins: bool) -> None:
+        self._store = store
+        self._stand_ins = stand_ins
+
+    def find(self, reference: Reference) -> Image | None:
+        """Make the image, if it is one that can be made here and may be."""
+        base = find_base(reference)
+        if base is None or (base.provenance is Provenance.STAND_IN) is not self._stand_ins:
+            return None
+        made = make(base, self._store.layers, lambda line: None)
+        return self._store.images.put(made.config, made.diff_ids, [base.reference])
+
+
+class Registry:
+    """A registry that is pulled from: the practice registry, or the one that the name says."""
+
+    def __init__(self, shipping: Shipping, name: str, *, practice: bool) -> None:
+        self.name = name
+        self._shipping = shipping
+        self._practice = practice
+
+    def find(self, reference: Reference) -> Image | None:
+        """Pull the image, if the registry has it."""
+        return self._shipping.find(reference, practice=self._practice)
+
+
+class ImageFinder:
+    """Answers the solver's ResolveImage. ``stand_ins`` says that the learner has agreed to stand-ins."""
+
+    def __init__(self, store: Store, shipping: Shipping, *, stand_ins: bool) -> None:
+        self._store = store
+        self._stand_ins = stand_ins
+        self._shipping = shipping
+
+    def find(self, request: ResolveImage) -> ResolvedImage:
+        """Find the image, pulling or making it if need be. Raises ImageNotFound that says what to do."""
+        reference = parse_reference(request.reference)
+        unreachable = UnreachableRegistries(self._store.root / "unreachable.json", time.time)
+        sources: list[ImageSource[Image]] = [
+            LocalStore(self._store),
+            ThisMachine(self._store, stand_ins=False),
+            Registry(self._shipping, "the practice registry", practice=True),
+            AskedOnce(
+                Registry(self._shipping, registry_title(reference.registry), practice=False),
+                reference.registry,
+                unreachable,
+            ),
+        ]
+        if self._stand_ins:
+            sources.append(ThisMachine(self._store, stand_ins=True))
+        return self._ask(request, reference, sources)
+
+    def find_here(self, request: ResolveImage) -> ResolvedImage:
+        """Find the image in the local store only: what a prediction may do."""
+        return self._ask(request, parse_reference(request.reference), [LocalStore(self._store)])
+
+    def _ask(self, request: ResolveImage, reference: Reference, sources: Sequence[ImageSource[Image]]) -> ResolvedImage:
+        try:
+            found = resolve(reference, sources, hint=advice(reference))
+        except DockersimError as error:
+            error.at = error.at or request.at
+            raise
+        image = found.image
+        if str(image.config.platform) != request.platform and image.config.architecture:
+            raise ImageError(
+                f"{reference.familiar()} is an image for {image.config.platform}, this build is for {request.platform}",
+                at=request.at, hint="choose an image that is made for several platforms",
+            )  # fmt: skip
+        note = stand_in_note(image.config.config.labels)
+        notes = (*found.notes, *([note] if note else []))
+        return ResolvedImage(image.config, image.config.diff_ids, image.layer_sizes, found.answered_by, notes)

@@ -1,0 +1,94 @@
+"""The build cache: which step made which layer, found by its key.
+
+BuildKit keeps this in a bolt database (solver/bboltcachestorage). Here it is a table of keys and results. What BuildKit
+does not keep, and we do, is where in which Dockerfile a step stood: a miss is compared with the step that stood there.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from dockersim.content import Database
+from dockersim.digest import DiffID
+from dockersim.solver import CacheAnswer, CacheKey, StepPlan, StepResult, result_from_json, result_to_json
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS step (
+    key TEXT PRIMARY KEY,
+    parent TEXT NOT NULL,
+    fields BLOB NOT NULL,
+    result TEXT NOT NULL,
+    dockerfile TEXT NOT NULL,
+    stage INTEGER NOT NULL,
+    keyword TEXT NOT NULL,
+    instruction TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    used INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS step_place ON step (dockerfile, stage, keyword, used);
+"""
+
+_MOST = 20_000
+"""So many steps are remembered; the ones not used for longest are forgotten first."""
+
+
+class StepRecords:
+    """Steps that have been built, by the digest of their key. ``has`` tells whether a layer is still there."""
+
+    def __init__(self, database: Database, has: Callable[[DiffID], bool]) -> None:
+        self._database = database
+        self._has = has
+        database.register(_SCHEMA)
+
+    def look_up(self, key: CacheKey, step: StepPlan, dockerfile: str) -> CacheAnswer:
+        """Look for a step; where it is not known, find the earlier one it is best compared with."""
+        rows = self._database.query("SELECT result FROM step WHERE key = ?", (key.digest,))
+        if rows:
+            result = result_from_json(json.loads(rows[0][0]))
+            if result.layer is None or self._has(result.layer):
+                return CacheAnswer(result)
+            return CacheAnswer(None, lost=True)
+        return CacheAnswer(None, self._nearest(key, step, dockerfile))
+
+    def remember(self, key: CacheKey, step: StepPlan, dockerfile: str, result: StepResult) -> None:
+        """Keep what a step came to. Repeatable; the last result counts."""
+        fields = zlib.compress(json.dumps(key.to_json()).encode(), 1)
+        row = (key.digest, key.parent, fields, json.dumps(result_to_json(result)), dockerfile, step.stage,
+               step.keyword, step.instruction, step.at.line)  # fmt: skip
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO step SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(used), 0) + 1 FROM step",
+                row,
+            )
+
+    def forget_most(self, keep: int = _MOST) -> int:
+        """Forget the steps that were made longest ago, all but ``keep``; return how many."""
+        with self._database.transaction() as connection:
+            done = connection.execute(
+                "DELETE FROM step WHERE key NOT IN (SELECT key FROM step ORDER BY used DESC LIMIT ?)", (keep,)
+            )
+            return done.rowcount
+
+    def layers(self) -> list[DiffID]:
+        """List every layer that the cache knows."""
+        results = (json.loads(row[0])["layer"] for row in self._database.query("SELECT result FROM step"))
+        return [DiffID(layer) for layer in results if layer]
+
+    def _nearest(self, key: CacheKey, step: StepPlan, dockerfile: str) -> CacheKey | None:
+        """Find the step of the same Dockerfile that this one most likely was: same text, same line, same parent."""
+        rows = self._database.query(
+            "SELECT fields, instruction, line, parent FROM step WHERE dockerfile = ? AND stage = ? AND keyword = ?"
+            " ORDER BY used DESC LIMIT 100",
+            (dockerfile, step.stage, step.keyword),
+        )
+
+        def likeness(row: tuple[Any, ...]) -> tuple[bool, bool, bool]:
+            return row[1] == step.instruction, row[3] == key.parent, row[2] == step.at.line
+
+        best = max(rows, key=likeness, default=None)
+        if best is None or not any(likeness(best)):
+            return None
+        return CacheKey.from_json(json.loads(zlib.decompress(best[0])))

@@ -1,0 +1,106 @@
+"""RUN done: a snapshot is prepared, the command run in it, what it changed becomes a layer."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dockersim.content import Layer, LayerStore
+from dockersim.digest import DiffID
+from dockersim.engine.files import Files
+from dockersim.engine.users import account
+from dockersim.filesystem import Entry, Kind, LayerEntry
+from dockersim.sandbox import BindMount, Exit, OutputSink, ProcessSpec, Sandbox
+from dockersim.snapshots.contract import SnapshotKey, Snapshotter
+from dockersim.solver import RunOp
+
+HOSTNAME = "buildkitsandbox"
+"""What a RUN sees as its host's name, as in BuildKit (executor/oci)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What of the learner's machine every RUN is given: variables and files, never part of key, history or layer."""
+
+    environment: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[BindMount, ...] = ()
+    because: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what the step was given, if anything."""
+        return (f"{self.because}; not part of the image, its history or the cache key",) if self.because else ()
+
+
+def process_of(op: RunOp, below: Files, host: Host) -> ProcessSpec:
+    """Describe the process of a RUN: who it is, its environment, and where it runs."""
+    who = account(below, op.user)
+    environment = {**dict(host.environment), **dict(op.environment)}
+    environment.setdefault("HOME", who.home)
+    return ProcessSpec(
+        op.argv,
+        environment,
+        op.directory,
+        who.uid,
+        who.gid,
+        who.groups,
+        HOSTNAME,
+        "none" if op.network == "none" else "host",
+        mounts=host.mounts,
+    )
+
+
+def run_in_snapshot(
+    snapshots: Snapshotter,
+    sandbox: Sandbox,
+    layers: LayerStore,
+    below: tuple[DiffID, ...],
+    process: ProcessSpec,
+    output: OutputSink,
+    finish: Callable[[LayerEntry], LayerEntry],
+) -> tuple[Exit, Layer]:
+    """Run ``process`` on top of ``below``; return how it ended and the layer of what it changed.
+
+    A command that failed has a layer too, so that the learner can look at what it left; it is not kept for later.
+    Whatever stops this half-way, the snapshot is gone and no half layer is left.
+    """
+    key = SnapshotKey(f"run-{secrets.token_hex(8)}")
+    root = snapshots.prepare(key, below)
+    try:
+        ended = sandbox.run(root, process, output)
+        layer = _write(snapshots, key, layers, finish)
+        if ended.code == 0:
+            snapshots.commit(key, layer.diff_id)
+        return ended, layer
+    finally:
+        snapshots.discard(key)
+
+
+def try_out(
+    snapshots: Snapshotter,
+    sandbox: Sandbox,
+    below: tuple[DiffID, ...],
+    process: ProcessSpec,
+    output: OutputSink,
+) -> Exit:
+    """Run ``process`` in a throw-away copy of ``below``; nothing of what it changes is kept."""
+    key = SnapshotKey(f"try-{secrets.token_hex(8)}")
+    root = snapshots.prepare(key, below)
+    try:
+        return sandbox.run(root, process, output)
+    finally:
+        snapshots.discard(key)
+
+
+def _write(
+    snapshots: Snapshotter, key: SnapshotKey, layers: LayerStore, finish: Callable[[LayerEntry], LayerEntry]
+) -> Layer:
+    with layers.new_layer() as new:
+        for entry in snapshots.changes(key).entries:
+            if isinstance(entry, Entry) and entry.kind is Kind.FILE:
+                with snapshots.open_file(key, entry) as content:
+                    new.add(finish(entry), content)
+            else:
+                new.add(finish(entry))
+        return new.commit()

@@ -1,0 +1,174 @@
+"""Push and pull between the store and registries; short names mean the practice registry, which plays Docker Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from dockersim.engine.store import Store
+from dockersim.errors import ImageError
+from dockersim.images import Image
+from dockersim.oci import DOCKER_HUB, Descriptor, Manifest, Platform, Reference, parse_reference
+from dockersim.registry import (
+    Address,
+    CredentialFile,
+    Credentials,
+    Endpoint,
+    Granted,
+    MemoryLog,
+    NotInRegistry,
+    PullEvent,
+    PushEvent,
+    RegistryClient,
+    Settings,
+    WireEvent,
+    endpoint_of,
+    ensure_running,
+    pull,
+    push,
+    running,
+)
+
+Happened = TypeVar("Happened")
+
+PushSink = Callable[[PushEvent], None]
+PullSink = Callable[[PullEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A push that was done: where to, the digest the name stands for now, and every request that was made."""
+
+    endpoint: Endpoint
+    digest: str
+    size: int
+    requests: tuple[WireEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A pull that was done; ``newer`` says that the name stood for another image, or none, before."""
+
+    endpoint: Endpoint
+    image: Image
+    digest: str
+    newer: bool
+    requests: tuple[WireEvent, ...]
+
+
+class Shipping:
+    """Sends images to registries and fetches them. ``platform`` is the one that is wanted, ``linux/amd64`` say."""
+
+    def __init__(self, store: Store, environment: Mapping[str, str], platform: str) -> None:
+        self._store = store
+        self._real_hub = environment.get("DOCKERSIM_HUB", "") == "real"
+        self._platform = _platform(platform)
+        self.registry_root = store.root / "registry"
+
+    # ------------------------------------------------------------ push and pull
+
+    def push(self, name: str, sink: PushSink) -> Pushed:
+        """Push the image ``name``. Raises ImageNotFound, AccessDenied, RegistryError."""
+        reference = parse_reference(name)
+        image = self._store.images.get(name)
+        endpoint = self.endpoint(reference.registry)
+        log = MemoryLog()
+        with self._client(endpoint, log) as client:
+            steps = push(client, reference, image.manifest, self._store.content, self._store.layers)
+            pushed = _drain(steps, sink)
+        return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events))
+
+    def pull(self, name: str, sink: PullSink) -> Pulled:
+        """Pull the image ``name`` and give it that name here. Raises RegistryError, NotInRegistry, ImageError."""
+        reference = parse_reference(name)
+        return self._pull(reference, self.endpoint(reference.registry), sink)
+
+    def find(self, reference: Reference, *, practice: bool) -> Image | None:
+        """Pull ``reference`` for a FROM; None if that registry has it not, or is not one to ask."""
+        if practice:
+            if reference.registry != DOCKER_HUB or self._real_hub or not self.registry_root.is_dir():
+                return None
+            endpoint = self.endpoint(DOCKER_HUB)
+        else:
+            endpoint = endpoint_of(reference.registry, Settings(practice=self._address(), real_hub=True))
+        try:
+            return self._pull(reference, endpoint, lambda event: None).image
+        except NotInRegistry:
+            return None
+
+    def _pull(self, reference: Reference, endpoint: Endpoint, sink: PullSink) -> Pulled:
+        store, log = self._store, MemoryLog()
+        before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
+        with self._client(endpoint, log) as client:
+            found = _drain(pull(client, reference, store.content, store.layers, self._platform), sink)
+        manifest = Manifest.from_json(store.content.read(found.digest))
+        image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference])
+        return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events))
+
+    # ------------------------------------------------------------ who we are
+
+    def login(self, registry: str, user: str, password: str) -> tuple[Endpoint, Granted]:
+        """Log in to ``registry`` ("" for Docker Hub, which the practice registry plays) and remember it."""
+        endpoint = self.endpoint(registry or DOCKER_HUB)
+        credentials = Credentials(user, password)
+        with RegistryClient(endpoint, credentials, MemoryLog()) as client:
+            granted = client.login()
+        self.credentials.save(endpoint.credential_key, credentials)
+        return endpoint, granted
+
+    def logout(self, registry: str) -> tuple[Endpoint, bool]:
+        """Forget the login to ``registry``; say whether there was one."""
+        endpoint = self._known_endpoint(registry or DOCKER_HUB)
+        return endpoint, self.credentials.erase(endpoint.credential_key)
+
+    def who(self, registry: str = DOCKER_HUB) -> str:
+        """Give the user that is logged in to ``registry``, "" for nobody."""
+        known = self.credentials.load(self._known_endpoint(registry).credential_key)
+        return known.username if known else ""
+
+    @property
+    def credentials(self) -> CredentialFile:
+        """Where logins are kept; only the owner can read it."""
+        return CredentialFile(self._store.root / "auth.json")
+
+    # ------------------------------------------------------------ which registry
+
+    def practice_registry(self) -> Address:
+        """Give the practice registry's address; it is started if it is not running."""
+        return ensure_running(self.registry_root)
+
+    def endpoint(self, registry: str) -> Endpoint:
+        """Find how ``registry`` is reached, starting the practice registry if it is that one."""
+        if registry == DOCKER_HUB and not self._real_hub:
+            return endpoint_of(registry, Settings(practice=self.practice_registry().registry))
+        return endpoint_of(registry, Settings(practice=self._address(), real_hub=self._real_hub))
+
+    def _known_endpoint(self, registry: str) -> Endpoint:
+        """Find how ``registry`` is reached without starting anything; the practice registry may be down."""
+        return endpoint_of(registry, Settings(practice=self._address() or "not-running", real_hub=self._real_hub))
+
+    def _address(self) -> str:
+        address = running(self.registry_root) if self.registry_root.is_dir() else None
+        return address.registry if address else ""
+
+    def _client(self, endpoint: Endpoint, log: MemoryLog) -> RegistryClient:
+        return RegistryClient(endpoint, self.credentials.load(endpoint.credential_key), log)
+
+
+def _drain(steps: Generator[Happened, None, Descriptor], sink: Callable[[Happened], None]) -> Descriptor:
+    """Run a push or pull to its end, passing its events on; return what it returns."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return cast(Descriptor, end.value)
+        sink(event)
+
+
+def _platform(text: str) -> Platform:
+    system, _, rest = text.partition("/")
+    architecture, _, variant = rest.partition("/")
+    if not architecture:
+        raise ImageError(f"not a platform: {text}", hint="write it like linux/amd64")
+    return Platform(architecture, system, variant)

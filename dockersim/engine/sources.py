@@ -1,0 +1,150 @@
+"""Where COPY takes its files from: the context, a stage, an image or the Dockerfile itself, all as trees."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol
+
+from dockersim.content import LayerStore
+from dockersim.digest import DiffID, sha256
+from dockersim.dockerfile import IgnoreRules
+from dockersim.engine.context import Context
+from dockersim.engine.windows import window
+from dockersim.errors import ContextError
+from dockersim.filesystem import Entry, Kind, Node, Tree
+from dockersim.filesystem.matching import Matched, sources_of
+from dockersim.solver import CopyOp, Input
+
+
+class Origin(Protocol):
+    """A tree whose files can be read."""
+
+    @property
+    def tree(self) -> Tree:
+        """The files; those of a context have no digest yet."""
+
+    def digested(self, entry: Entry) -> Entry:
+        """Give the entry with its content's digest."""
+
+    def open(self, node: Node) -> BinaryIO:
+        """Open the content of a FILE."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextOrigin:
+    """The build context."""
+
+    context: Context
+
+    @property
+    def tree(self) -> Tree:
+        """The directory as .dockerignore leaves it."""
+        return self.context.tree()
+
+    def digested(self, entry: Entry) -> Entry:
+        """Give the entry with the digest from the stat index, or from reading the file."""
+        if entry.kind is not Kind.FILE:
+            return entry
+        return replace(entry, digest=self.context.digest(entry))
+
+    def open(self, node: Node) -> BinaryIO:
+        """Open a file of the context."""
+        return self.context.open(node.entry.path)
+
+
+@dataclass(frozen=True, slots=True)
+class LayersOrigin:
+    """A stage or an image: what its layers make."""
+
+    layers: LayerStore
+    diff_ids: tuple[DiffID, ...]
+
+    @property
+    def tree(self) -> Tree:
+        """The file system of the layers."""
+        return self.layers.tree(self.diff_ids)
+
+    def digested(self, entry: Entry) -> Entry:
+        """Layers know the digests of their files."""
+        return entry
+
+    def open(self, node: Node) -> BinaryIO:
+        """Open a file inside its layer's tar."""
+        return open_in_layer(self.layers, node)
+
+
+def open_in_layer(layers: LayerStore, node: Node) -> BinaryIO:
+    """Open the content of a FILE node of a tree made of layers; it reads from the layer's tar, to the file's end."""
+    layer = node.layer
+    if layer is None or node.entry.data is None:
+        return io.BytesIO(b"")
+    return window(lambda: layers.open_tar(layer), node.entry.data, node.entry.size)
+
+
+@dataclass(frozen=True, slots=True)
+class InlineOrigin:
+    """The here-documents of a COPY: files that stand in the Dockerfile."""
+
+    texts: tuple[tuple[str, str], ...]
+
+    @property
+    def tree(self) -> Tree:
+        """One file a here-document."""
+        return Tree.EMPTY.apply(
+            Entry(name, Kind.FILE, size=len(data), digest=sha256(data))
+            for name, text in self.texts
+            if (data := text.encode("utf-8", "surrogateescape")) is not None
+        )
+
+    def digested(self, entry: Entry) -> Entry:
+        """The digest is known already."""
+        return entry
+
+    def open(self, node: Node) -> BinaryIO:
+        """Give the text as a file."""
+        return io.BytesIO(dict(self.texts)[node.entry.path].encode("utf-8", "surrogateescape"))
+
+
+def matched(op: CopyOp, origin: Origin) -> tuple[Matched, ...]:
+    """Find the sources that ``op`` names. Raises ContextError in BuildKit's words for one that is not there."""
+    try:
+        return tuple(found for pattern in op.patterns for found in sources_of(origin.tree, pattern))
+    except ContextError as error:
+        error.message = f"failed to compute cache key: failed to calculate checksum of ref <ref>: {error.message}"
+        error.hint = error.hint or "the path is looked up below the build context, and .dockerignore may leave it out"
+        raise
+
+
+def inputs(op: CopyOp, origin: Origin) -> Iterator[Input]:
+    """Name every path that ``op`` takes, for its cache key."""
+    excludes = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
+    for source in matched(op, origin):
+        if source.node.children is None:
+            yield _input(source.name, origin.digested(source.node.entry))
+            continue
+        start = len(source.node.entry.path) + 1 if source.node.entry.path else 0
+        for node in origin.tree.walk(source.node.entry.path):
+            below = node.entry.path[start:]
+            if excludes is None or not excludes.decide(below).excluded:
+                yield _input(f"{source.name}/{below}" if source.name else below, origin.digested(node.entry))
+
+
+def _input(path: str, entry: Entry) -> Input:
+    kind = entry.kind.value
+    return Input(path, kind, entry.digest or "", entry.mode, entry.uid, entry.gid, entry.link)
+
+
+def digested_tree(origin: Origin, source: Matched) -> Node:
+    """Give the source's node with the digests of all files below it, as ``Copying`` needs them."""
+    return _digested(source.node, origin)
+
+
+def _digested(node: Node, origin: Origin) -> Node:
+    if node.children is None:
+        entry = origin.digested(node.entry)
+        return node if entry is node.entry else replace(node, entry=entry)
+    if isinstance(origin, LayersOrigin):
+        return node
+    return replace(node, children={name: _digested(child, origin) for name, child in node.children.items()})

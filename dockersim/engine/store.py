@@ -1,0 +1,92 @@
+"""All that one root on disk holds, opened lazily: a cached build touches only what it needs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockersim.content import ContentStore, Database, LayerStore
+from dockersim.digest import DiffID
+from dockersim.engine.files import Files
+from dockersim.engine.records import StepRecords
+from dockersim.engine.sources import open_in_layer
+from dockersim.images import ImageStore
+
+if TYPE_CHECKING:
+    from dockersim.sandbox import Sandbox
+    from dockersim.snapshots.contract import Snapshotter
+
+
+class Store:
+    """The parts of one root. ``sandbox_name`` chooses a rung; None takes the best that works."""
+
+    def __init__(self, root: Path, sandbox_name: str | None = None) -> None:
+        self.root = root
+        self._sandbox_name = sandbox_name
+
+    @cached_property
+    def content(self) -> ContentStore:
+        """Blobs; the root is their OCI image layout."""
+        return ContentStore(self.root)
+
+    @cached_property
+    def database(self) -> Database:
+        """Names, cache entries, containers."""
+        return Database(self.root / "dockersim.db")
+
+    @cached_property
+    def layers(self) -> LayerStore:
+        """Layers and their indexes."""
+        return LayerStore(self.content)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Images by name."""
+        return ImageStore(self.layers, self.database)
+
+    @cached_property
+    def records(self) -> StepRecords:
+        """The build cache."""
+        return StepRecords(self.database, self.layers.has)
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """The rung on which commands are run."""
+        from dockersim.sandbox import choose  # only a step that runs needs one
+
+        return choose(self._sandbox_name, self.root / "sandbox")
+
+    @cached_property
+    def snapshots(self) -> Snapshotter:
+        """Root file systems for commands: overlays where the rung can mount them."""
+        from dockersim.snapshots import CopySnapshotter, OverlaySnapshotter
+
+        if self.sandbox.rung.overlay:
+            return OverlaySnapshotter(self.root / "snapshots" / "overlay", self.layers)
+        return CopySnapshotter(self.root / "snapshots" / "copy", self.layers)
+
+    def files(self, layers: tuple[str, ...]) -> Files:
+        """Give the file system that ``layers`` make, lowest first, to look into."""
+        tree = self.layers.tree([DiffID(layer) for layer in layers])
+        return Files(tree, lambda node: open_in_layer(self.layers, node))
+
+
+def default_root(environment: Mapping[str, str]) -> Path:
+    """Find the root that commands share: DOCKERSIM_HOME, else the user's data directory."""
+    if given := environment.get("DOCKERSIM_HOME"):
+        return Path(given).expanduser()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("dockersim", appauthor=False))
+
+
+def machine_platform() -> str:
+    """Give this machine's platform as images call it: ``linux/amd64``."""
+    names = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm/v7"}
+    machine = (
+        os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "amd64")
+    ).lower()
+    return f"linux/{names.get(machine, machine)}"

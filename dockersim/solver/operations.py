@@ -1,0 +1,126 @@
+"""RUN, COPY and ADD as operations: words expanded, paths made absolute, here-documents put in their place.
+
+BuildKit: ``dispatchRun`` and ``dispatchCopy`` in frontend/dockerfile/dockerfile2llb.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Switch, expand
+from dockersim.dockerfile.heredoc import is_heredoc
+from dockersim.errors import DockerfileError
+from dockersim.solver.configure import Draft
+from dockersim.solver.plan import CopyOp, RunOp, Source
+from dockersim.source import At
+
+_SCRIPT_DIRECTORY = "/dev/pipes"
+"""Where BuildKit puts a here-document that is a program of its own (``#!``)."""
+
+
+def run_op(run: Run, draft: Draft) -> RunOp:
+    """Make the operation of a RUN. Raises DockerfileError for what is not supported yet, naming it."""
+    _refuse_unsupported(run)
+    argv, script, whole = _command(run, draft)
+    return RunOp(
+        argv,
+        tuple(draft.scope.values.items()),
+        draft.container.user,
+        draft.container.working_dir or "/",
+        run.network,
+        script,
+        whole,
+    )
+
+
+def _refuse_unsupported(run: Run) -> None:
+    if run.mounts:
+        raise DockerfileError("RUN --mount is not supported yet", at=run.at, hint="COPY the files it needs instead")
+    if run.security != "sandbox":
+        raise DockerfileError("security.insecure is not allowed", at=run.at)
+    if run.devices:
+        raise DockerfileError("RUN --device is not supported", at=run.at)
+
+
+def _command(run: Run, draft: Draft) -> tuple[tuple[str, ...], tuple[str, str] | None, bool]:
+    """Give the words to run, the here-document that is a program itself, and whether one here-document is it all."""
+    if not run.heredocs or not isinstance(run.command, ShellForm):
+        return draft.command(run.command), None, False
+    if not is_heredoc(run.command.text):
+        return draft.command(ShellForm(_with_bodies(run.command.text, run.heredocs))), None, False
+    body = run.heredocs[0].body
+    if not body.startswith("#!"):
+        return draft.command(ShellForm(body)), None, True
+    name = run.heredocs[0].name
+    # Quirk of BuildKit: the script, too, is started by way of the shell.
+    return draft.command(ShellForm(f"{_SCRIPT_DIRECTORY}/{name}")), (f"{_SCRIPT_DIRECTORY}/{name}", body), True
+
+
+def _with_bodies(line: str, heredocs: tuple[Heredoc, ...]) -> str:
+    """Put a command and its here-documents together again, for the shell to read."""
+    return line + "".join(f"\n{one.content}{one.name}" for one in heredocs)
+
+
+def copy_op(copy: Copy | Add, source: Source, draft: Draft, body: Lexing) -> tuple[CopyOp, tuple[str, ...], str]:
+    """Make the operation of a COPY or ADD; return it with the sources and destination as history shows them."""
+    word = draft.scope.word(draft.escape, copy.at)
+    sources = tuple(word(one) for one in copy.sources)
+    destination = word(copy.destination)
+    urls = tuple(one for one in sources if _is_remote(one))
+    if urls and isinstance(copy, Copy):
+        raise DockerfileError("source can't be a URL for COPY", at=copy.at, hint="use ADD")
+    chown, chmod = word(copy.chown), word(copy.chmod)
+    _check_chmod(chmod, copy.at)
+    op = CopyOp(
+        source,
+        tuple(_cleaned(one) for one in sources if not _is_remote(one)),
+        _absolute(destination, draft.container.working_dir or "/"),
+        tuple((one.name, _text(one, draft, body, copy.at)) for one in copy.heredocs),
+        urls,
+        chown,
+        chmod,
+        copy.link,
+        False if isinstance(copy, Add) else copy.parents,
+        copy.excludes,
+        isinstance(copy, Add) and copy.unpack is not Switch.OFF,
+        word(copy.checksum) if isinstance(copy, Add) else "",
+        isinstance(copy, Add),
+    )
+    _refuse_unsupported_copy(op, copy.at)
+    return op, sources, destination
+
+
+def _refuse_unsupported_copy(op: CopyOp, at: At) -> None:
+    if op.checksum and not op.urls:
+        raise DockerfileError("checksum requires HTTP(S) or Git sources", at=at)
+    if op.urls:
+        raise DockerfileError("ADD of a URL is not supported yet", at=at, hint="download it in a RUN instead")
+
+
+def _text(heredoc: Heredoc, draft: Draft, lexing: Lexing, at: At) -> str:
+    if not heredoc.expand:
+        return heredoc.body
+    return expand(heredoc.body, draft.scope.values, "\\", lexing=lexing, at=at).text
+
+
+def _check_chmod(chmod: str, at: At) -> None:
+    if chmod.isdigit() and (not set(chmod) <= set("01234567") or int(chmod, 8) > 0o7777):
+        message = f"invalid chmod parameter: '{chmod}'. it should be octal string and between 0 and 07777"
+        raise DockerfileError(message, at=at)
+
+
+def _is_remote(source: str) -> bool:
+    return source.startswith(("http://", "https://", "git@", "git://", "ssh://"))
+
+
+def _cleaned(source: str) -> str:
+    """Clean a source: below its root, so that ``..`` leads nowhere else; "" is the root itself."""
+    return posixpath.normpath(posixpath.join("/", source)).lstrip("/")
+
+
+def _absolute(destination: str, directory: str) -> str:
+    """Make a destination absolute and clean; the slash at its end, which means "into", stays."""
+    into = destination.endswith(("/", "/.")) or destination in ("", ".")
+    path = posixpath.normpath(posixpath.join("/", directory, destination))
+    path = "/" + path.lstrip("/")
+    return path if path == "/" or not into else f"{path}/"

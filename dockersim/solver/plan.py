@@ -1,0 +1,180 @@
+"""The plan of a build: every step of every stage, with its words expanded, before anything has run.
+
+BuildKit calls this the LLB graph (frontend/dockerfile/dockerfile2llb). All that can be known from the Dockerfile, the
+options and the base images' configs is known here: the image config after each step, the history entries, the names
+under which the steps are shown. So a mistake in line 30 stops the build before line 2 has cost a minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dockersim.digest import DiffID
+from dockersim.oci import ImageConfig
+from dockersim.source import At
+
+
+@dataclass(frozen=True, slots=True)
+class VariableUse:
+    """One variable in an instruction: its value there, and which line it came from.
+
+    ``origin`` is "ENV", "ARG", "--build-arg", "base image" or "unset"; ``line`` is None where no line of this file
+    set it.
+    """
+
+    name: str
+    value: str | None
+    origin: str
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What the caller of a build asks for besides the Dockerfile.
+
+    ``platform`` is like "linux/amd64". ``no_cache`` runs every step. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
+    """
+
+    build_args: tuple[tuple[str, str], ...] = ()
+    target: str = ""
+    platform: str = "linux/amd64"
+    no_cache: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageSource:
+    """Files come from an earlier stage."""
+
+    stage: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSource:
+    """Files come from the build context."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Files come from an image that no stage is made of; ``layers`` lowest first."""
+
+    reference: str
+    layers: tuple[DiffID, ...]
+
+
+Source: TypeAlias = ContextSource | StageSource | ImageSource
+
+
+@dataclass(frozen=True, slots=True)
+class FromOp:
+    """Begin with the layers of an image (none for scratch) or with what another stage has made."""
+
+    reference: str
+    layers: tuple[DiffID, ...] = ()
+    stage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOp:
+    """Run a command. ``environment`` in order.
+
+    ``script`` is a here-document that is a program of its own, as (path, text); ``from_heredoc`` says that the
+    whole command stood in a single here-document.
+    """
+
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    user: str
+    directory: str
+    network: str = "default"
+    script: tuple[str, str] | None = None
+    from_heredoc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOp:
+    """Copy files: COPY, and ADD with ``unpack``. Sources are patterns below the source's root, without ``/`` first.
+
+    ``destination`` is absolute and ends with ``/`` where the files go below it. ``inline`` are here-documents as
+    (name, text). ``urls`` are ADD's remote files.
+    """
+
+    source: Source
+    patterns: tuple[str, ...]
+    destination: str
+    inline: tuple[tuple[str, str], ...] = ()
+    urls: tuple[str, ...] = ()
+    chown: str = ""
+    chmod: str = ""
+    link: bool = False
+    parents: bool = False
+    exclude: tuple[str, ...] = ()
+    unpack: bool = False
+    checksum: str = ""
+    add: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkdirOp:
+    """Make a directory, and those above it, if they are missing; they belong to ``user``."""
+
+    path: str
+    user: str
+
+
+Op: TypeAlias = FromOp | RunOp | CopyOp | WorkdirOp
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One instruction of one stage, planned.
+
+    ``number`` counts from 1 over all stages that are built. ``vertex`` is BuildKit's name of the step, None for an
+    instruction that only changes the config (``op`` is None then too). ``expanded`` is the instruction with its
+    variables replaced. ``created_by`` is the history entry, None where there is none.
+    """
+
+    number: int
+    stage: int
+    keyword: str
+    instruction: str
+    expanded: str
+    at: At
+    vertex: str | None
+    op: Op | None
+    variables: tuple[VariableUse, ...]
+    config_before: ImageConfig
+    config_after: ImageConfig
+    created_by: str | None = None
+    empty_layer: bool = True
+    trigger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One stage: ``needed_by`` says in words why it is built, or why it is not."""
+
+    index: int
+    name: str
+    base: str
+    at: At
+    built: bool
+    because: str
+    steps: tuple[StepPlan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole build: all stages in the order of the file; ``target`` is the index of the one that is wanted."""
+
+    file: str
+    stages: tuple[StagePlan, ...]
+    target: int
+
+    @property
+    def steps(self) -> tuple[StepPlan, ...]:
+        """Every step that will be taken, in order."""
+        return tuple(step for stage in self.stages for step in stage.steps)

@@ -1,0 +1,265 @@
+"""The solver: a generator that takes a Dockerfile through its build without doing anything itself.
+
+It yields events (what happened) and requests (what it needs done), and is sent the outcome of each request; the
+errors of a driver are thrown into it. Written this way the very same code builds, predicts and replays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from dockersim.digest import DiffID, chain_id
+from dockersim.dockerfile import Dockerfile
+from dockersim.errors import BuildError, Cancelled, DockersimError, RunFailed
+from dockersim.oci import ImageConfig
+from dockersim.solver.decide import decide, nothing_to_decide
+from dockersim.solver.events import (
+    BuildFinished,
+    CacheDecided,
+    CacheDecision,
+    Event,
+    PlanMade,
+    State,
+    StepFinished,
+    StepStarted,
+    Verdict,
+)
+from dockersim.solver.key import CacheKey, Input
+from dockersim.solver.lower import lower
+from dockersim.solver.names import command_words, key_of
+from dockersim.solver.plan import (
+    BuildOptions,
+    ContextSource,
+    CopyOp,
+    FromOp,
+    ImageSource,
+    Plan,
+    RunOp,
+    StagePlan,
+    StageSource,
+    StepPlan,
+    WorkdirOp,
+)
+from dockersim.solver.requests import (
+    CacheAnswer,
+    CommitImage,
+    DigestInputs,
+    Execute,
+    ImageCommitted,
+    Inputs,
+    LookUpCache,
+    Outcome,
+    Request,
+    ResolvedImage,
+    StepResult,
+)
+
+Solver: TypeAlias = Generator["Event | Request", "Outcome | None", "BuildFinished"]
+
+
+@dataclass
+class _Stage:
+    """How far one stage has come: its layers, the key of its last step, and its size in bytes.
+
+    ``times`` says for each history entry that the build has added when its step was done (RFC 3339, "" before the
+    first layer). ``known`` is False once a step was only predicted: what lies in the stage is then not known.
+    """
+
+    layers: tuple[DiffID, ...] = ()
+    key: str = ""
+    size: int = 0
+    times: tuple[str, ...] = ()
+    known: bool = True
+
+
+@dataclass
+class _Build:
+    options: BuildOptions
+    images: dict[str, ResolvedImage]
+    stages: dict[int, _Stage] = field(default_factory=dict)
+
+
+def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
+    """Take ``dockerfile`` through its build; return how it finished.
+
+    Raises DockerfileError before anything has run where the text is wrong; an error of a step is an event
+    (``StepFinished`` with State.ERROR) and then raised.
+    """
+    plan, images = yield from lower(dockerfile, options)
+    yield PlanMade(plan)
+    build = _Build(options, images)
+    for stage in plan.stages:
+        for step in stage.steps:
+            yield from _take(build, step)
+    finished = yield from _finish(build, plan)
+    yield finished
+    return finished
+
+
+def _finish(build: _Build, plan: Plan) -> Generator[Event | Request, Outcome | None, BuildFinished]:
+    target = plan.stages[plan.target]
+    done = build.stages[plan.target]
+    config = _dated(_final_config(target, build.options), done.times)
+    if not done.known:
+        return BuildFinished(True, config)
+    config = replace(config, diff_ids=done.layers)
+    image = yield CommitImage(config, done.layers, build.options.names)
+    return BuildFinished(True, config, done.layers, image if isinstance(image, ImageCommitted) else None)
+
+
+def _final_config(target: StagePlan, options: BuildOptions) -> ImageConfig:
+    config = target.steps[-1].config_after
+    if not options.labels:
+        return config
+    labels = {**dict(config.config.labels), **dict(options.labels)}
+    return replace(config, config=replace(config.config, labels=labels))
+
+
+def _dated(config: ImageConfig, times: tuple[str, ...]) -> ImageConfig:
+    """Date the history entries that the build has added; the image is as old as its last layer.
+
+    So an image that came from the cache as a whole is the very image of the first build, to the last byte.
+    """
+    kept = len(config.history) - len(times)
+    dated = [replace(entry, created=time) for entry, time in zip(config.history[kept:], times, strict=True)]
+    last = next((time for time in reversed(times) if time), "")
+    return replace(config, history=(*config.history[:kept], *dated), created=last)
+
+
+def _take(build: _Build, step: StepPlan) -> Generator[Event | Request, Outcome | None, None]:
+    """Take one step: start it, ask the cache, execute it if need be, and say how it ended."""
+    yield StepStarted(step)
+    match step.op:
+        case FromOp():
+            yield from _begin_stage(build, step, step.op)
+        case None:
+            stage = build.stages[step.stage]
+            decision = nothing_to_decide(step)
+            yield CacheDecided(step, decision)
+            _note_time(stage, step, "")
+            yield _finished(step, State.DONE, decision, StepResult(None), stage)
+        case _:
+            yield from _work(build, step, step.op)
+
+
+def _begin_stage(build: _Build, step: StepPlan, op: FromOp) -> Generator[Event, Outcome | None, None]:
+    if op.stage is not None:
+        stage = build.stages[step.stage] = replace(build.stages[op.stage])
+        notes: tuple[str, ...] = ()
+    elif op.reference == "scratch":
+        stage, notes = _Stage(), ()
+        build.stages[step.stage] = stage
+    else:
+        image = build.images[op.reference]
+        stage = _Stage(image.layers, chain_id(image.layers), sum(image.sizes))
+        build.stages[step.stage] = stage
+        notes = (f"{op.reference} came from {image.answered_by}", *image.notes)
+    decision = nothing_to_decide(step)
+    yield CacheDecided(step, decision)
+    yield _finished(step, State.DONE, decision, StepResult(None, notes=notes), stage)
+
+
+def _work(
+    build: _Build, step: StepPlan, op: RunOp | CopyOp | WorkdirOp
+) -> Generator[Event | Request, Outcome | None, None]:
+    stage = build.stages[step.stage]
+    try:
+        source, files = yield from _inputs(build, op, step)
+        key = key_of(op, stage.key, files or ())
+        decision, found = yield from _ask_cache(build, step, key, known=files is not None)
+        yield CacheDecided(step, decision)
+        result: Outcome | None = found
+        if result is None:
+            result = yield Execute(op, key, step, stage.layers, source)
+    except Cancelled:
+        raise
+    except DockersimError as error:
+        yield _finished(step, State.ERROR, nothing_to_decide(step), StepResult(None), stage, error.message)
+        raise _placed(error, step) from error
+    if not isinstance(result, StepResult):
+        raise TypeError(f"Execute was answered with {type(result).__name__}")
+    if result.exit_code:
+        yield from _fail(step, op, decision, result, stage)
+    _advance(stage, key, result)
+    _note_time(stage, step, result.created)
+    state = State.CACHED if found else (State.DONE if result.done else State.NOT_RUN)
+    yield _finished(step, state, decision, result, stage)
+
+
+def _fail(
+    step: StepPlan, op: RunOp | CopyOp | WorkdirOp, decision: CacheDecision, result: StepResult, stage: _Stage
+) -> Generator[Event, Outcome | None, None]:
+    """Say that the command failed; what it had changed stays to be looked at, but is not kept in the cache."""
+    words = command_words(op) if isinstance(op, RunOp) else step.expanded
+    message = f'process "{words}" did not complete successfully: exit code: {result.exit_code}'
+    failed = replace(stage)
+    if result.layer is not None:
+        failed.layers = (*stage.layers, result.layer)
+    yield _finished(step, State.ERROR, decision, result, failed, message)
+    raise RunFailed(message, result.exit_code or 0, at=step.at)
+
+
+def _advance(stage: _Stage, key: CacheKey, result: StepResult) -> None:
+    stage.key = key.digest
+    if result.layer is not None:
+        stage.layers = (*stage.layers, result.layer)
+        stage.size += result.added
+    elif not result.done:
+        stage.known = False
+
+
+def _note_time(stage: _Stage, step: StepPlan, created: str) -> None:
+    """Note when the history entry of ``step`` came about: with the layer, or with the layer below."""
+    if step.created_by is not None:
+        stage.times += (created or (stage.times[-1] if stage.times else ""),)
+
+
+def _inputs(
+    build: _Build, op: RunOp | CopyOp | WorkdirOp, step: StepPlan
+) -> Generator[Request, Outcome | None, tuple[tuple[DiffID, ...], tuple[Input, ...] | None]]:
+    """Name the files that the step takes; None if they cannot be known, () if it takes none."""
+    if not isinstance(op, CopyOp):
+        return (), ()
+    layers: tuple[DiffID, ...] = ()
+    match op.source:
+        case StageSource(index):
+            if not build.stages[index].known:
+                return (), None
+            layers = build.stages[index].layers
+        case ImageSource(_, layers):
+            pass
+        case ContextSource():
+            pass
+    answer = yield DigestInputs(op, layers, step.at)
+    if not isinstance(answer, Inputs):
+        raise TypeError(f"DigestInputs was answered with {type(answer).__name__}")
+    return layers, answer.files
+
+
+def _ask_cache(
+    build: _Build, step: StepPlan, key: CacheKey, *, known: bool
+) -> Generator[Request, Outcome | None, tuple[CacheDecision, StepResult | None]]:
+    if not known:
+        because = "it depends on what an earlier stage, which has to run, will make"
+        return CacheDecision(Verdict.UNKNOWN, because), None
+    if build.options.no_cache:
+        return CacheDecision(Verdict.DISABLED, "--no-cache: every step is run", key), None
+    answer = yield LookUpCache(key, step)
+    if not isinstance(answer, CacheAnswer):
+        raise TypeError(f"LookUpCache was answered with {type(answer).__name__}")
+    return decide(key, answer), answer.found
+
+
+def _finished(
+    step: StepPlan, state: State, decision: CacheDecision, result: StepResult, stage: _Stage, error: str = ""
+) -> StepFinished:
+    return StepFinished(step, state, decision, result, stage.layers, stage.size, error)
+
+
+def _placed(error: DockersimError, step: StepPlan) -> DockersimError:
+    """Give an error the place of the step, if it has none of its own."""
+    if error.at is None:
+        error.at = step.at
+    return error if isinstance(error, DockersimError) else BuildError(str(error), at=step.at)

@@ -1,0 +1,159 @@
+"""Stages and what they need of each other: which are built for a target, and why.
+
+BuildKit does not build a stage that nothing needed uses (dockerfile2llb, ``resolveReachableStages``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from dockersim.dockerfile import Copy, Dockerfile, Instruction, Run, expand
+from dockersim.dockerfile.suggest import nearest
+from dockersim.errors import DockerfileError, InvalidReference
+from dockersim.oci import parse_reference
+from dockersim.solver.scope import Scope
+from dockersim.source import At
+
+SCRATCH = "scratch"
+
+
+@dataclass(slots=True)
+class StageNode:
+    """One stage: its base is another stage (``base_stage``) or an image (``base``, in full, or "scratch")."""
+
+    index: int
+    name: str
+    base: str
+    base_stage: int | None
+    at: At
+    platform: str
+    instructions: list[tuple[Instruction, bool]]
+    """The instructions behind FROM; True marks one that an ONBUILD trigger put there."""
+    needs: dict[int, str] = field(default_factory=dict)
+    """The stages that this one needs, each with the reason in words."""
+
+    @property
+    def label(self) -> str:
+        """The name BuildKit shows: the given one or ``stage-N``."""
+        return self.name or f"stage-{self.index}"
+
+
+class Stages:
+    """All stages of a Dockerfile, and the images that COPY --from names besides."""
+
+    def __init__(self, dockerfile: Dockerfile, scope: Scope) -> None:
+        self.escape = dockerfile.escape
+        self.nodes: list[StageNode] = []
+        self.images: dict[str, At] = {}
+        """Images that only a COPY --from or a mount names, in full."""
+        self._by_name: dict[str, int] = {}
+        for stage in dockerfile.stages:
+            self._add(stage.index, stage.from_.name, stage.from_.image, stage.from_.platform, stage.from_.at,
+                      list(stage.instructions), scope)  # fmt: skip
+        for node in self.nodes:
+            for instruction, _ in node.instructions:
+                self.connect(node, instruction)
+        self._refuse_circles()
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def single(self) -> bool:
+        """Whether there is but one source, so that step names need no stage name."""
+        return len(self.nodes) + len(self.images) == 1
+
+    def target(self, name: str) -> int:
+        """Find the stage that is wanted: the last one, or the named one."""
+        if not name:
+            return len(self.nodes) - 1
+        found = self._by_name.get(name.lower())
+        if found is None:
+            near = nearest(name, [node.label for node in self.nodes])
+            hint = f"did you mean {near}?" if near else ""
+            raise DockerfileError(f'target stage "{name}" could not be found', hint=hint)
+        return found
+
+    def source(self, origin: str, at: At) -> int | str:
+        """Find what ``--from=origin`` means: the index of a stage, or an image's name in full."""
+        if origin.lower() in self._by_name:
+            return self._by_name[origin.lower()]
+        if origin.isascii() and origin.isdigit():
+            index = int(origin)
+            if index >= len(self.nodes):
+                raise DockerfileError(f"invalid stage index {index}", at=at)
+            return index
+        return image_name(origin, at)
+
+    def connect(self, node: StageNode, instruction: Instruction) -> None:
+        """Note what ``instruction`` needs of other stages and images."""
+        for origin in _origins(instruction):
+            found = self.source(origin, instruction.at)
+            if isinstance(found, int):
+                reason = f"line {instruction.at.line} ({instruction.keyword}) takes files from it"
+                node.needs.setdefault(found, reason)
+            elif found != SCRATCH:
+                self.images.setdefault(found, instruction.at)
+
+    def needed(self, target: int) -> dict[int, str]:
+        """Give every stage that ``target`` needs, itself included, with the reason in words."""
+        reasons = {target: "it is the target"}
+        todo = [target]
+        while todo:
+            node = self.nodes[todo.pop()]
+            for index, reason in node.needs.items():
+                if index not in reasons:
+                    reasons[index] = f"stage {node.label} needs it: {reason}"
+                    todo.append(index)
+        return reasons
+
+    def _add(
+        self, index: int, name: str, image: str, platform: str, at: At, instructions: list[Instruction], scope: Scope
+    ) -> None:
+        expanded = expand(image, scope.values, self.escape, at=at).text
+        if not expanded:
+            raise DockerfileError(f"base name ({image}) should not be blank", at=at)
+        base_stage = self._by_name.get(expanded.lower()) if expanded in self._by_name else None
+        base = SCRATCH if expanded == SCRATCH else expanded
+        if base_stage is None and base != SCRATCH:
+            base = image_name(expanded, at)
+        node = StageNode(index, name, base, base_stage, at, expand(platform, scope.values, self.escape, at=at).text,
+                         [(instruction, False) for instruction in instructions])  # fmt: skip
+        if base_stage is not None:
+            node.needs[base_stage] = "its FROM names it"
+        self.nodes.append(node)
+        if name:
+            self._by_name[name.lower()] = index
+
+    def _refuse_circles(self) -> None:
+        done: set[int] = set()
+        for node in self.nodes:
+            self._walk(node.index, (), done)
+
+    def _walk(self, index: int, path: tuple[int, ...], done: set[int]) -> None:
+        if index in path:
+            node = self.nodes[index]
+            raise DockerfileError(f"circular dependency detected on stage: {node.label}", at=node.at)
+        if index not in done:
+            for needed in self.nodes[index].needs:
+                self._walk(needed, (*path, index), done)
+            done.add(index)
+
+
+def image_name(text: str, at: At) -> str:
+    """Give an image's name in full: ``docker.io/library/busybox:latest``. Raises DockerfileError."""
+    if text == SCRATCH:
+        return text
+    try:
+        return parse_reference(text).canonical()
+    except InvalidReference as error:
+        raise DockerfileError(f'failed to parse stage name "{text}": {error.message}', at=at) from error
+
+
+def _origins(instruction: Instruction) -> Iterable[str]:
+    """List what ``--from`` names in an instruction and its mounts."""
+    if isinstance(instruction, Copy) and instruction.from_:
+        yield instruction.from_
+    if isinstance(instruction, Run):
+        yield from (mount.from_ for mount in instruction.mounts if mount.from_)

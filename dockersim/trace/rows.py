@@ -1,0 +1,142 @@
+"""The parts of a trace: one step, one change, one path, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dockersim.digest import Digest
+from dockersim.filesystem import Change, Entry, Kind, What
+from dockersim.oci import ImageConfig
+from dockersim.solver import CacheDecision, StepFinished, StepPlan, VariableUse
+
+
+def entry_to_json(entry: Entry | None) -> dict[str, Any] | None:
+    """Write what stands at a path; only what says something is written."""
+    if entry is None:
+        return None
+    facts: dict[str, Any] = {"type": entry.kind.value, "mode": f"{entry.mode:04o}", "uid": entry.uid, "gid": entry.gid}
+    if entry.kind is Kind.FILE:
+        facts["size"] = entry.size
+        if entry.digest:
+            facts["sha256"] = entry.digest.removeprefix("sha256:")
+    if entry.link:
+        facts["link"] = entry.link
+    if entry.device is not None:
+        facts["device"] = list(entry.device)
+    facts["mtime"] = entry.mtime_ns // 1_000_000_000
+    return facts
+
+
+def entry_from_json(path: str, facts: dict[str, Any] | None) -> Entry | None:
+    """Read what ``entry_to_json`` wrote."""
+    if facts is None:
+        return None
+    device = facts.get("device")
+    return Entry(
+        path,
+        Kind(facts["type"]),
+        mode=int(facts["mode"], 8),
+        uid=facts["uid"],
+        gid=facts["gid"],
+        size=facts.get("size", 0),
+        mtime_ns=facts["mtime"] * 1_000_000_000,
+        link=facts.get("link", ""),
+        digest=Digest("sha256:" + facts["sha256"]) if "sha256" in facts else None,
+        device=(device[0], device[1]) if device else None,
+    )
+
+
+def change_to_row(change: Change) -> list[Any]:
+    """Write a change as ``[what, path, before, after]``."""
+    return [change.what.value, change.path, entry_to_json(change.before), entry_to_json(change.after)]
+
+
+def change_from_row(row: list[Any]) -> Change:
+    """Read what ``change_to_row`` wrote."""
+    what, path, before, after = row
+    return Change(path, What(what), entry_from_json(path, before), entry_from_json(path, after))
+
+
+def step_document(event: StepFinished, diff: Iterable[Change] | None) -> dict[str, Any]:
+    """Write one step; ``diff`` is None where its changes were not looked at."""
+    step, result = event.step, event.result
+    return {
+        "number": step.number,
+        "stage": step.stage,
+        "keyword": step.keyword,
+        "instruction": step.instruction,
+        "expanded": step.expanded,
+        "line": step.at.line,
+        "last_line": step.at.last_line,
+        "vertex": step.vertex,
+        "variables": [_variable(use) for use in step.variables],
+        "state": event.state.value,
+        "cached": is_cached(event),
+        "cache": _decision(event.decision),
+        "layer": {"diff_id": result.layer, "size": result.size} if result.layer else None,
+        "layers": list(event.layers),
+        "sizes": {"added": result.added, "layer": result.size, "image": event.image_size},
+        "diff": None if diff is None else [change_to_row(change) for change in diff],
+        "config_before": _config(step.config_before),
+        "config_after": _config(step.config_after),
+        "history": _history(step),
+        "output": [{"stream": stream, "text": text} for stream, text in result.output],
+        "exit_code": result.exit_code,
+        "seconds": round(result.seconds, 4),
+        "fidelity": {"rung": result.rung, "deviations": list(result.deviations)} if result.rung else None,
+        "notes": list(result.notes),
+        "error": event.error or None,
+    }
+
+
+def unreached_step_document(step: StepPlan) -> dict[str, Any]:
+    """Write a step that the build never came to."""
+    return {
+        "number": step.number,
+        "stage": step.stage,
+        "keyword": step.keyword,
+        "instruction": step.instruction,
+        "expanded": step.expanded,
+        "line": step.at.line,
+        "last_line": step.at.last_line,
+        "vertex": step.vertex,
+        "state": "not-run",
+        "cached": False if step.op is not None and step.keyword != "FROM" else None,
+    }
+
+
+def is_cached(event: StepFinished) -> bool | None:
+    """Tell whether a step came from the cache; None where the cache has nothing to do with it."""
+    if event.step.op is None or event.step.keyword == "FROM":
+        return None
+    return event.state.value == "cached"
+
+
+def _variable(use: VariableUse) -> dict[str, Any]:
+    return {"name": use.name, "value": use.value, "origin": use.origin, "line": use.line}
+
+
+def _decision(decision: CacheDecision) -> dict[str, Any]:
+    fields = decision.key.to_json() if decision.key else None
+    return {
+        "verdict": decision.verdict.value,
+        "because": decision.because,
+        "key": decision.key.digest if decision.key else None,
+        "fields": fields,
+        "compared_with": decision.compared_with or None,
+        "differences": [
+            {"field": one.field, "before": one.before, "after": one.after, "words": one.words()}
+            for one in decision.differences
+        ],
+    }
+
+
+def _config(config: ImageConfig) -> Any:
+    return config.config.as_json()
+
+
+def _history(step: StepPlan) -> dict[str, Any] | None:
+    if step.created_by is None:
+        return None
+    return {"created_by": step.created_by, "empty_layer": step.empty_layer}
