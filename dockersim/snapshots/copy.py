@@ -1,0 +1,231 @@
+"""Snapshots without overlayfs: one plain directory that moves from step to step.
+
+Copying a root file system for every RUN would be hopeless, so there is one tree on disk, changed in place. It
+stands at some stack of layers; to prepare another stack, the differ says what is different between the two
+trees, and only that is written and deleted. What a process changed is found by one scan of metadata, compared
+with the manifest that was taken when the tree was last known: size, times, inode and mode, the way git finds
+changed files. A snapshot that is discarded is not cleaned up: what it changed is found, and put back, when
+the directory is next used.
+
+On disk: ``slots/N/tree`` the directory, ``slots/N/state`` the layers it stands at and its manifest,
+``slots/N/dirty`` a mark that the tree may have been changed since then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from dockersim.digest import DiffID
+from dockersim.errors import DockersimError, StoreError
+from dockersim.filesystem import Entry, LayerEntry, Tree, Whiteout, layer_between, layer_from
+from dockersim.sandbox.contract import DirectoryRoot
+from dockersim.snapshots.chain import Chains
+from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
+from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
+from dockersim.snapshots.layout import Layout
+from dockersim.snapshots.scan import read_written, scan
+from dockersim.snapshots.sweep import Claim, claim, claim_new
+
+SLOTS = 3
+"""How many trees are kept when they share nothing: the stages of one build, or the bases of a few."""
+
+Row: TypeAlias = list[int]
+Manifest: TypeAlias = dict[str, Row]
+"""Size, mtime_ns, ctime_ns, inode and mode of every path."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One directory in use: what it stood at when it was handed out, and what the last scan found."""
+
+    claim: Claim
+    layers: tuple[DiffID, ...]
+    manifest: Manifest
+    scanned: Manifest = field(default_factory=dict)
+
+    @property
+    def tree(self) -> str:
+        return f"{self.claim.path}/tree"
+
+
+class CopySnapshotter:
+    """Keeps plain directories below ``root`` and moves them from step to step."""
+
+    def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
+        can_own = os.geteuid() == 0 if privileged is None else privileged
+        self._root = f"{root}/slots"
+        self._source = source
+        self._disk = Disk(privileged=can_own, keep_usable=not can_own)
+        self._chains = Chains(source)
+        self._active: dict[SnapshotKey, _Slot] = {}
+
+    def prepare(self, key: SnapshotKey, layers: Sequence[DiffID]) -> DirectoryRoot:
+        """Move a directory to ``layers``, or take it as it is if it stands there; see
+        ``Snapshotter.prepare``."""
+        if key in self._active:
+            raise StoreError(f"snapshot {key} exists already")
+        with store_errors("a snapshot cannot be prepared"):
+            os.makedirs(self._root, 0o700, exist_ok=True)
+            claimed = self._choose(tuple(layers))
+            try:
+                slot = self._stand_at(claimed, tuple(layers))
+            except BaseException:
+                claimed.release()
+                raise
+        self._active[key] = slot
+        return DirectoryRoot(Path(slot.tree))
+
+    def changes(self, key: SnapshotKey) -> Changes:
+        """Scan the directory and compare it with its manifest; see ``Snapshotter.changes``."""
+        slot = self._find(key)
+        with store_errors("the changes of a step cannot be read"):
+            before = self._chains.tree(slot.layers)
+            return Changes(layer_from(before, self._written(slot, before)))
+
+    def open_file(self, key: SnapshotKey, entry: Entry) -> BinaryIO:
+        """Open the content of a FILE that ``changes`` named."""
+        with store_errors(f"/{entry.path} cannot be read"):
+            return open_file(f"{self._find(key).tree}/{entry.path}")
+
+    def commit(self, key: SnapshotKey, layer: DiffID | None) -> None:
+        """Note that the directory now stands at ``layer`` too."""
+        slot = self._find(key)
+        if not slot.scanned:
+            self.changes(key)
+        layers = slot.layers if layer is None else (*slot.layers, layer)
+        with store_errors("a snapshot cannot be kept"):
+            _save(slot.claim.path, layers, slot.scanned)
+            os.unlink(f"{slot.claim.path}/dirty")
+        self.discard(key)
+
+    def discard(self, key: SnapshotKey) -> None:
+        """Let go of the directory; what was changed in it is put back when it is next used."""
+        slot = self._active.pop(key, None)
+        if slot is not None:
+            slot.claim.release()
+
+    def remove(self, layer: DiffID) -> None:
+        """Delete the directories that stand at a stack with ``layer`` in it."""
+        with store_errors("a laid out layer cannot be deleted"):
+            for claimed in self._free_slots():
+                if layer in _layers_of(claimed.path):
+                    delete(claimed.path)
+                claimed.release()
+
+    def _find(self, key: SnapshotKey) -> _Slot:
+        if key not in self._active:
+            raise StoreError(f"there is no snapshot {key}")
+        return self._active[key]
+
+    # ---------------------------------------------------------------- choosing and moving a directory
+
+    def _free_slots(self) -> list[Claim]:
+        if not os.path.isdir(self._root):
+            return []
+        claims = [claim(f"{self._root}/{name}") for name in sorted(os.listdir(self._root))]
+        return [claimed for claimed in claims if claimed is not None]
+
+    def _choose(self, layers: tuple[DiffID, ...]) -> Claim:
+        """Take the free directory that shares the most layers; one that shares none only if there are
+        enough."""
+        free = self._free_slots()
+        best = max(free, key=lambda claimed: _shared(_layers_of(claimed.path), layers), default=None)
+        shared = _shared(_layers_of(best.path), layers) if best is not None else (0, 0)
+        if best is not None and not shared[0] and layers and len(free) < SLOTS:
+            best = None
+        for claimed in free:
+            if claimed is not best:
+                claimed.release()
+        return best if best is not None else claim_new(self._root, "")
+
+    def _stand_at(self, claimed: Claim, layers: tuple[DiffID, ...]) -> _Slot:
+        """Make a directory show ``layers``, at the cost of what is different from what it shows now."""
+        slot = self._load(claimed)
+        dirty = f"{claimed.path}/dirty"
+        if slot.layers == layers and not os.path.exists(dirty):
+            _mark(dirty)
+            return slot
+        wanted = self._chains.tree(layers)
+        actual = self._actual(slot)
+        _mark(dirty)
+        layout = Layout(slot.tree, self._disk, self._source, whiteouts=False)
+        layout.make(layer_between(actual, wanted), wanted)
+        self._disk.finish(slot.tree, wanted.root.entry)
+        manifest = {path: _row(status) for path, status in scan(slot.tree)}
+        _save(claimed.path, layers, manifest)
+        return _Slot(claimed, layers, manifest)
+
+    def _load(self, claimed: Claim) -> _Slot:
+        """Read what a directory stands at; if that cannot be told it is begun anew."""
+        tree = f"{claimed.path}/tree"
+        try:
+            with open(f"{claimed.path}/state", encoding="utf-8") as file:
+                layers, manifest = json.loads(file.readline()), json.loads(file.readline())
+            self._chains.tree(layers)
+            return _Slot(claimed, tuple(layers), manifest)
+        except (FileNotFoundError, ValueError, DockersimError):
+            delete(f"{claimed.path}/state")
+            delete(tree)
+            os.mkdir(tree, 0o700)
+            _mark(f"{claimed.path}/dirty")
+            return _Slot(claimed, (), {})
+
+    def _actual(self, slot: _Slot) -> Tree:
+        """Tell what really is in the directory, after a process that was killed, or a snapshot that was
+        discarded."""
+        before = self._chains.tree(slot.layers)
+        return before.apply(self._written(slot, before))
+
+    def _written(self, slot: _Slot, before: Tree) -> list[LayerEntry]:
+        """List what is different from the manifest: one scan, and a closer look at what it shows."""
+        found, changed, scanned = slot.manifest, [], {}
+        for path, status in scan(slot.tree):
+            row = scanned[path] = _row(status)
+            if found.get(path) != row:
+                changed.append((path, status))
+        slot.scanned = scanned
+        gone = [path for path in found if path not in scanned and _is_directory(scanned, path.rpartition("/")[0])]
+        written = list(read_written(self._disk, slot.tree, changed, before, overlay=False))
+        return [*(Whiteout(path) for path in gone), *written]
+
+
+def _row(status: os.stat_result) -> Row:
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode]
+
+
+def _is_directory(manifest: Manifest, path: str) -> bool:
+    return not path or (path in manifest and stat.S_ISDIR(manifest[path][4]))
+
+
+def _mark(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _save(folder: str, layers: Sequence[DiffID], manifest: Manifest) -> None:
+    """Write the state as a whole: two lines of JSON, the layers and the manifest."""
+    draft = f"{folder}/state.new"
+    with open(draft, "w", encoding="utf-8") as file:
+        file.write(json.dumps(list(layers)) + "\n" + json.dumps(manifest, separators=(",", ":")) + "\n")
+    os.replace(draft, f"{folder}/state")
+
+
+def _layers_of(folder: str) -> tuple[DiffID, ...]:
+    try:
+        with open(f"{folder}/state", encoding="utf-8") as file:
+            return tuple(json.loads(file.readline()))
+    except (FileNotFoundError, ValueError):
+        return ()
+
+
+def _shared(has: tuple[DiffID, ...], wants: tuple[DiffID, ...]) -> tuple[int, int]:
+    """Tell how many layers two stacks share from below, and less how many the first has besides."""
+    count = 0
+    while count < min(len(has), len(wants)) and has[count] == wants[count]:
+        count += 1
+    return count, count - len(has)

@@ -1,0 +1,244 @@
+"""What a layer's entries look like on this disk: making them, and reading them back.
+
+Root's disk can hold everything an entry says. An ordinary user's cannot: files belong to the user whatever
+the entry says, and device nodes cannot be made, so an empty file holds their place. What is true then stands
+in the layer's index, which is why reading back takes the ``Entry`` that was there before.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import FileIO
+from typing import BinaryIO, Protocol
+
+from dockersim.digest import DiffID, Digest
+from dockersim.errors import ContentError, StoreError
+from dockersim.filesystem import Entry, Kind
+
+CHUNK = 1 << 20
+KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIRECTORY,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFCHR: Kind.CHARACTER,
+    stat.S_IFBLK: Kind.BLOCK,
+}
+"""What scanning finds; sockets are left out, as in containerd: a socket file without its program means
+nothing."""
+
+
+class TarSource(Protocol):
+    """Where contents come from when layers are laid out."""
+
+    def open_tar(self, diff_id: DiffID) -> BinaryIO:
+        """Open the layer's uncompressed tar."""
+
+
+@contextmanager
+def store_errors(doing: str) -> Iterator[None]:
+    """Turn the system's errors into ours, with what can be done about a full disk."""
+    try:
+        yield
+    except OSError as error:
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise StoreError(f"{doing}: {error.strerror or error}: {error.filename or ''}", hint=hint) from error
+
+
+class Contents:
+    """Opens each layer's tar once, and copies file contents out of it."""
+
+    def __init__(self, source: TarSource) -> None:
+        self._source = source
+        self._open: dict[DiffID, BinaryIO] = {}
+
+    def copy(self, layer: DiffID, entry: Entry, descriptor: int) -> None:
+        """Write the content of a FILE of ``layer`` into an open file."""
+        if not entry.size:
+            return
+        if entry.data is None:
+            raise ContentError(f"/{entry.path}: where its content stands in the layer is not known")
+        tar = self._open.get(layer)
+        if tar is None:
+            tar = self._open[layer] = self._source.open_tar(layer)
+        tar.seek(entry.data)
+        left = entry.size
+        while left:
+            data = tar.read(min(left, CHUNK))
+            if not data:
+                raise ContentError(f"layer {layer} is cut off in /{entry.path}", hint="pull or build it again")
+            left -= len(data)
+            while data:
+                data = data[os.write(descriptor, data) :]
+
+    def close(self) -> None:
+        """Close the tars."""
+        for tar in self._open.values():
+            tar.close()
+        self._open.clear()
+
+
+class Disk:
+    """Makes entries below a directory, one by one, and reads them back.
+
+    ``privileged`` says that the disk can hold owners, devices and all attributes. ``keep_usable`` gives the
+    owner all rights to what is made, for a root file system that is used by an ordinary user without a
+    namespace. Paths must be free of links: they come from a Tree, never from an archive.
+    """
+
+    def __init__(self, *, privileged: bool, keep_usable: bool = False) -> None:
+        self.privileged = privileged
+        self._keep_usable = keep_usable
+
+    def mode_on_disk(self, entry: Entry) -> int:
+        """Return the permission bits a path gets here."""
+        if not self._keep_usable:
+            return entry.mode
+        return entry.mode | (0o700 if entry.kind is Kind.DIRECTORY else 0o600)
+
+    def make_file(self, path: str, entry: Entry, layer: DiffID | None, contents: Contents) -> None:
+        """Make a regular file with its content, mode, owner, attributes and time."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if layer is not None and entry.kind is Kind.FILE:
+                contents.copy(layer, entry, descriptor)
+            self.finish(descriptor, entry)
+        finally:
+            os.close(descriptor)
+
+    def make(self, path: str, entry: Entry, layer: DiffID | None, contents: Contents) -> None:
+        """Make anything but a directory; nothing stands at ``path`` yet."""
+        if entry.kind is Kind.SYMLINK:
+            os.symlink(entry.link, path)
+            if self.privileged:
+                os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
+            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+        elif entry.kind is Kind.FILE or (not self.privileged and entry.kind is not Kind.FIFO):
+            self.make_file(path, entry, layer, contents)
+        else:
+            bits = {Kind.FIFO: stat.S_IFIFO, Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK}[entry.kind]
+            os.mknod(path, bits | 0o600, os.makedev(*(entry.device or (0, 0))))
+            self.finish(path, entry)
+
+    def finish(self, where: str | int, entry: Entry) -> None:
+        """Give a file or directory that is none of a link its owner, mode, attributes and time, in that
+        order."""
+        if self.privileged:
+            os.chown(where, entry.uid, entry.gid)  # takes set-uid away, so the mode comes after it
+            for name, value in entry.xattrs:
+                os.setxattr(where, name, value)
+        os.chmod(where, self.mode_on_disk(entry))
+        os.utime(where, ns=(entry.mtime_ns, entry.mtime_ns))
+
+    def read(self, path: str, name: str, status: os.stat_result, before: Entry | None) -> Entry | None:
+        """Tell what stands at ``name`` below the root, at ``path`` on disk; None for a socket.
+
+        ``before`` is what stood there before, which knows the owner, and the mode that the disk could not
+        hold.
+        """
+        kind = KINDS.get(stat.S_IFMT(status.st_mode))
+        if kind is None:
+            return None
+        entry = Entry(
+            name,
+            kind,
+            stat.S_IMODE(status.st_mode) if kind is not Kind.SYMLINK else 0o777,
+            status.st_uid,
+            status.st_gid,
+            status.st_size if kind is Kind.FILE else 0,
+            status.st_mtime_ns,
+            os.readlink(path) if kind is Kind.SYMLINK else "",
+            device=(os.major(status.st_rdev), os.minor(status.st_rdev))
+            if kind in (Kind.CHARACTER, Kind.BLOCK)
+            else None,
+            xattrs=self._attributes(path) if kind in (Kind.FILE, Kind.DIRECTORY) else (),
+        )
+        return entry if self.privileged else self._as_known(entry, before)
+
+    def _as_known(self, entry: Entry, before: Entry | None) -> Entry:
+        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, privileged
+        attributes."""
+        if before is None:
+            return replace(entry, uid=0, gid=0)
+        mode, xattrs = entry.mode, entry.xattrs
+        if before.kind is entry.kind:
+            if mode == self.mode_on_disk(before):
+                mode = before.mode
+            xattrs = before.xattrs
+        return replace(entry, uid=before.uid, gid=before.gid, mode=mode, xattrs=xattrs)
+
+    def _attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
+        """Read the extended attributes that belong to the file, not to overlayfs or to the host's
+        policies."""
+        try:
+            names = os.listxattr(path, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in (errno.ENOTSUP, errno.EACCES):
+                return ()
+            raise
+        kept = sorted(name for name in names if _belongs_to_file(name))
+        return tuple((name, os.getxattr(path, name, follow_symlinks=False)) for name in kept)
+
+
+def _belongs_to_file(name: str) -> bool:
+    if name == "security.capability":
+        return True
+    return name.startswith("user.") and not name.startswith("user.overlay.")
+
+
+def hash_file(path: str) -> Digest:
+    """Hash a file's content."""
+    with open_file(path) as file:
+        return Digest("sha256:" + hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def open_file(path: str) -> FileIO:
+    """Open a file to read, never through a link; what its owner may not read is made readable while it is
+    opened."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return FileIO(os.open(path, flags), "rb")
+    except PermissionError:
+        with usable(path):
+            return FileIO(os.open(path, flags), "rb")
+
+
+@contextmanager
+def usable(path: str) -> Iterator[None]:
+    """Give the owner all rights to a file or directory for a moment."""
+    mode = stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode)
+    os.chmod(path, mode | 0o700)
+    try:
+        yield
+    finally:
+        os.chmod(path, mode)
+
+
+def delete(path: str) -> None:
+    """Delete a file, or a directory with all that is in it, following no link; nothing there is no error."""
+    try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
+    except FileNotFoundError:
+        return
+    if os.geteuid() != 0:
+        _open_up(path)
+    shutil.rmtree(path)
+
+
+def _open_up(path: str) -> None:
+    """Give an ordinary user the rights to delete what is in directories that he may not write."""
+    waiting = [path]
+    while waiting:
+        folder = waiting.pop()
+        os.chmod(folder, 0o700)
+        with os.scandir(folder) as found:
+            waiting.extend(item.path for item in found if item.is_dir(follow_symlinks=False))

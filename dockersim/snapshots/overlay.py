@@ -1,0 +1,213 @@
+"""Snapshots with overlayfs: layers lie side by side, and the kernel shows them as one.
+
+Every layer is laid out once, in a directory of its own; a snapshot is an empty upper directory on top of
+them, and what a process changes comes to lie in there. So preparing takes no time, and the changes of a step
+are found by looking at what lies in the upper directory alone. When the step's layer is stored, the upper
+directory becomes the laid out form of it as it is. This is how containerd's plugins/snapshots/overlay works.
+
+On disk: ``layers/HEX`` a layer laid out (``HEX.CHAIN`` if it hangs on those below it), ``l/N`` a short link
+to one, because mount(2) takes only a page of options (docker's overlay2 has the same ``l`` directory),
+``active/N`` snapshots in the making, ``new/N`` layers being laid out.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dockersim.digest import DiffID, chain_id, hex_of
+from dockersim.errors import StoreError
+from dockersim.filesystem import Entry, Tree, layer_from
+from dockersim.sandbox.contract import OverlayRoot
+from dockersim.snapshots.chain import Chains
+from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
+from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
+from dockersim.snapshots.layout import (
+    Layout,
+    is_self_contained,
+    laid_out_entries,
+    make_whiteout,
+    opaque_attribute,
+)
+from dockersim.snapshots.scan import is_opaque, read_written, scan
+from dockersim.snapshots.sweep import Claim, claim_new, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """One snapshot in the making."""
+
+    claim: Claim
+    layers: tuple[DiffID, ...]
+
+    @property
+    def upper(self) -> str:
+        return f"{self.claim.path}/upper"
+
+
+class OverlaySnapshotter:
+    """Keeps layers laid out below ``root`` and stacks them with overlayfs.
+
+    As an ordinary user the mount needs the option ``userxattr``; it must in any case be made with
+    ``redirect_dir=off,metacopy=off,index=off``, or the upper directory would not hold all that was changed.
+    Lower directories are given by short names in one directory, from where they should be mounted.
+    """
+
+    def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
+        self._root = str(root)
+        self._source = source
+        self._disk = Disk(privileged=os.geteuid() == 0 if privileged is None else privileged)
+        self._chains = Chains(source)
+        self._active: dict[SnapshotKey, _Active] = {}
+        self._is_ready = False
+
+    def prepare(self, key: SnapshotKey, layers: Sequence[DiffID]) -> OverlayRoot:
+        """Stack ``layers`` under an empty upper directory; see ``Snapshotter.prepare``."""
+        if key in self._active:
+            raise StoreError(f"snapshot {key} exists already")
+        with store_errors("a snapshot cannot be prepared"):
+            self._make_ready()
+            names = [self._lay_out(layers[: count + 1]) for count in range(len(layers))]
+            lower = self._short_links(names) or [f"{self._root}/l/empty"]
+            active = _Active(claim_new(f"{self._root}/active", ""), tuple(layers))
+            self._active[key] = active
+            os.mkdir(f"{active.claim.path}/work", 0o700)
+            os.mkdir(active.upper, 0o700)
+            self._disk.finish(active.upper, self._chains.tree(layers).root.entry)
+        paths = tuple(Path(path) for path in reversed(lower))
+        return OverlayRoot(paths, Path(active.upper), Path(active.claim.path, "work"))
+
+    def changes(self, key: SnapshotKey) -> Changes:
+        """Look at what lies in the upper directory; see ``Snapshotter.changes``."""
+        active = self._find(key)
+        before = self._chains.tree(active.layers)
+        with store_errors("the changes of a step cannot be read"):
+            written = list(read_written(self._disk, active.upper, scan(active.upper), before, overlay=True))
+        return Changes(layer_from(before, written))
+
+    def open_file(self, key: SnapshotKey, entry: Entry) -> BinaryIO:
+        """Open the content of a FILE that ``changes`` named."""
+        with store_errors(f"/{entry.path} cannot be read"):
+            return open_file(f"{self._find(key).upper}/{entry.path}")
+
+    def commit(self, key: SnapshotKey, layer: DiffID | None) -> None:
+        """Make the upper directory the laid out form of ``layer``."""
+        active = self._find(key)
+        target = f"{self._root}/layers/{hex_of(layer)}" if layer is not None else ""
+        if target and not os.path.exists(target):
+            with store_errors("a layer cannot be kept laid out"):
+                self._settle_opaque(active.upper, self._chains.tree(active.layers))
+                try:
+                    os.rename(active.upper, target)
+                except OSError:
+                    if not os.path.exists(target):  # else another process has just stored the same layer
+                        raise
+        self.discard(key)
+
+    def discard(self, key: SnapshotKey) -> None:
+        """Forget a snapshot and its upper directory."""
+        active = self._active.pop(key, None)
+        if active is not None:
+            with store_errors("a snapshot cannot be deleted"):
+                delete(active.claim.path)
+            active.claim.release()
+
+    def remove(self, layer: DiffID) -> None:
+        """Delete a layer's directory; the links to it go when they are next met."""
+        name = hex_of(layer)
+        with store_errors("a laid out layer cannot be deleted"):
+            self._make_ready()
+            for found in os.listdir(f"{self._root}/layers"):
+                if found == name or found.startswith(f"{name}."):
+                    grave = claim_new(f"{self._root}/new", "")
+                    os.rename(f"{self._root}/layers/{found}", f"{grave.path}/fs")
+                    delete(grave.path)
+                    grave.release()
+
+    def _find(self, key: SnapshotKey) -> _Active:
+        if key not in self._active:
+            raise StoreError(f"there is no snapshot {key}")
+        return self._active[key]
+
+    def _make_ready(self) -> None:
+        """Make our directories, and sweep away what dead processes left, once."""
+        if self._is_ready:
+            return
+        for name in ("layers", "l/empty", "active", "new"):
+            os.makedirs(f"{self._root}/{name}", 0o700, exist_ok=True)
+        sweep(f"{self._root}/active")
+        sweep(f"{self._root}/new")
+        self._is_ready = True
+
+    # ---------------------------------------------------------------- layers
+
+    def _lay_out(self, layers: Sequence[DiffID]) -> str:
+        """Return the directory name of the top one of ``layers``, which is laid out if it is not yet."""
+        top = layers[-1]
+        alone, chained = hex_of(top), f"{hex_of(top)}.{hex_of(chain_id(layers))[:16]}"
+        for name in (alone, chained):
+            if os.path.exists(f"{self._root}/layers/{name}"):
+                return name
+        before, after = self._chains.tree(layers[:-1]), self._chains.tree(layers)
+        entries = self._source.entries(top)
+        name = alone if is_self_contained(entries) else chained
+        draft = claim_new(f"{self._root}/new", "")
+        try:
+            os.mkdir(f"{draft.path}/fs", 0o755)
+            layout = Layout(f"{draft.path}/fs", self._disk, self._source, whiteouts=True)
+            layout.make(laid_out_entries(before, entries), after)
+            if not os.path.exists(f"{self._root}/layers/{name}"):
+                os.rename(f"{draft.path}/fs", f"{self._root}/layers/{name}")
+        finally:
+            delete(draft.path)
+            draft.release()
+        return name
+
+    def _short_links(self, names: Sequence[str]) -> list[str]:
+        """Return the short links to layers' directories; those that are missing are made."""
+        folder = f"{self._root}/l"
+        numbers = set(os.listdir(folder)) - {"empty"}
+        known = {os.readlink(f"{folder}/{number}"): number for number in numbers}
+        links = []
+        for name in names:
+            target = f"../layers/{name}"
+            if target not in known:
+                known[target] = _link_to(target, folder)
+            links.append(f"{folder}/{known[target]}")
+        return links
+
+    # ---------------------------------------------------------------- the upper directory
+
+    def _settle_opaque(self, upper: str, before: Tree) -> None:
+        """Turn opaque directories into whiteouts, as the stored layer has it.
+
+        The layer may come to lie on another one than the one it was made on, and must not hide what is there.
+        Overlayfs marks every new directory opaque, only to save itself looking below.
+        """
+        folders = [path for path, status in scan(upper) if stat.S_ISDIR(status.st_mode)]
+        for folder in folders:
+            where = f"{upper}/{folder}"
+            if not is_opaque(where, privileged=self._disk.privileged):
+                continue
+            os.removexattr(where, opaque_attribute(privileged=self._disk.privileged))
+            present = set(os.listdir(where))
+            for node in before.children(folder):
+                gone = node.entry.path.rpartition("/")[2]
+                if gone not in present:
+                    make_whiteout(f"{where}/{gone}")
+
+
+def _link_to(target: str, folder: str) -> str:
+    """Make a link to ``target`` under the first number that is free, and return that."""
+    number = len(os.listdir(folder))
+    while True:
+        try:
+            os.symlink(target, f"{folder}/{number}")
+        except FileExistsError:
+            number += 1
+            continue
+        return str(number)
