@@ -7,7 +7,8 @@ two tools.
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO, Final, Protocol, Self, cast
+import io
+from typing import Any, BinaryIO, Final, Protocol, Self
 
 from dockersim.content.store import BlobWriter
 from dockersim.errors import ContentError
@@ -64,11 +65,11 @@ def _damaged(error: Exception) -> ContentError:
 
 def unpacked(blob: BinaryIO) -> Unpacked:
     """Open what a blob unpacks to, told by its first bytes as docker does: a media type may be wrong."""
-    magic = blob.read(4)
-    blob.seek(0)
-    if magic.startswith(GZIP_MAGIC):
-        return _gzip(blob)
-    return _zstd(blob) if magic == ZSTD_MAGIC else Unpacked(cast(_Stream, blob), ())
+    start = blob.read(4)
+    whole: Any = _Rejoined(start, blob)
+    if start.startswith(GZIP_MAGIC):
+        return _gzip(whole)
+    return _zstd(whole) if start == ZSTD_MAGIC else Unpacked(whole, ())
 
 
 def write_gzip(tar: BinaryIO, blob: BlobWriter, *, threads: int = 2) -> None:
@@ -83,6 +84,29 @@ def write_gzip(tar: BinaryIO, blob: BlobWriter, *, threads: int = 2) -> None:
     ) as compressor:
         while chunk := tar.read(_BLOCK):
             compressor.write(chunk)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream again whose first bytes have been read: a pipe cannot be sought back."""
+
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._start and size != 0:
+            size = len(self._start) if size < 0 else size
+            data, self._start = self._start[:size], self._start[size:]
+            return data
+        return self._rest.read(size)
+
+    def readinto(self, room: Any, /) -> int:
+        data = self.read(len(room))
+        room[: len(data)] = data
+        return len(data)
 
 
 def _gzip(blob: BinaryIO) -> Unpacked:

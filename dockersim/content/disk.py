@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +71,7 @@ def mark_in_use(file: IO[Any]) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file in one step: readers see the old bytes or the new ones, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     with told_plainly("write", path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

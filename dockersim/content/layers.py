@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dockersim.content.compression import GZIP_MAGIC, unpacked, write_gzip
+from dockersim.content.compression import GZIP_MAGIC, ZSTD_MAGIC, unpacked, write_gzip
 from dockersim.content.disk import told_plainly, write_whole
 from dockersim.content.store import ContentStore, Ingest
 from dockersim.digest import EMPTY_CHAIN, ChainID, DiffID, Digest, chain_id, hex_of
@@ -144,11 +144,13 @@ class LayerStore:
         is no layer, or is not the ``expected`` one.
         """
         with self.content.open(descriptor.digest) as blob:
-            magic = blob.read(4)
+            start = blob.read(4)
+            if not start.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
+                return self._adopt(DiffID(descriptor.digest), expected)
             blob.seek(0)
             with unpacked(blob) as tar:
                 diff_id = self.add_tar(tar, expected)
-        if magic.startswith(GZIP_MAGIC):
+        if start.startswith(GZIP_MAGIC):
             gzip = Descriptor(media_types.LAYER_GZIP, descriptor.digest, self.content.size(descriptor.digest))
             write_whole(self._gzip_note(diff_id), gzip.to_json())
         return diff_id
@@ -178,6 +180,12 @@ class LayerStore:
         with told_plainly("delete", self._folder):
             self._index_path(diff_id).unlink(missing_ok=True)
             self._gzip_note(diff_id).unlink(missing_ok=True)
+
+    def _adopt(self, diff_id: DiffID, expected: DiffID | None) -> DiffID:
+        """Take a blob that is a plain tar for the layer that it is already."""
+        _check_diff_id(diff_id, expected)
+        self.entries(diff_id)
+        return diff_id
 
     def _load_index(self, diff_id: DiffID) -> tuple[LayerEntry, ...]:
         if not self.has(diff_id):

@@ -8,7 +8,6 @@ clients may be on the other side of a socket.)
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -38,7 +37,7 @@ class Lease:
 def lease(content: ContentStore) -> Iterator[Lease]:
     """Take a lease for the length of a block."""
     folder = content.root / "leases"
-    path = folder / f"{os.getpid()}-{secrets.token_hex(6)}"
+    path = folder / f"{os.getpid()}-{os.urandom(6).hex()}"
     content.prepare()
     with told_plainly("write to", folder):
         folder.mkdir(exist_ok=True)

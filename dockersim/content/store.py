@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,7 +87,7 @@ class ContentStore:
     def ingest(self) -> Iterator[Ingest]:
         """Give a temporary file to a caller who hashes what it writes; see ``writer`` for the others."""
         self.prepare()
-        path = self._ingest / f"{os.getpid()}-{secrets.token_hex(6)}"
+        path = self._ingest / f"{os.getpid()}-{os.urandom(6).hex()}"
         with told_plainly("write to", self._ingest):
             # 0444: what is in the store is never changed. The mode counts for later openings, not for this
             # one.

@@ -1,0 +1,135 @@
+"""``docker save``, ``docker load`` and ``docker import``: images as one tar, without a registry.
+
+The archive that docker writes since version 25 is two things at once: an OCI image layout, and docker's own format
+beside it (``manifest.json`` and ``repositories``), whose paths lead into the same ``blobs``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+from dockersim.digest import Digest, hex_of
+from dockersim.errors import ContentError
+from dockersim.filesystem import Entry, Kind, LayerWriter
+from dockersim.images.image import Image
+from dockersim.images.store import ImageStore
+from dockersim.oci import LAYOUT_FILE, LAYOUT_JSON, Descriptor, Index, Reference, media_types
+
+CONTAINERD_NAME = "io.containerd.image.name"
+"""The annotation in which docker and containerd keep the full name of an image in an archive."""
+
+_MANIFEST_JSON = "manifest.json"
+_REPOSITORIES = "repositories"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An image to save, and those of its names that are saved with it."""
+
+    image: Image
+    names: tuple[Reference, ...]
+
+
+def choose(images: ImageStore, wanted: Iterable[str]) -> tuple[Choice, ...]:
+    """Read the arguments of ``docker save``: a name saves that name, an id saves no name; each image once."""
+    chosen: dict[Digest, Choice] = {}
+    for text in wanted:
+        image, name = images.find(text)
+        names = chosen[image.id].names if image.id in chosen else ()
+        if name is not None and name not in names and not name.digest:
+            names = (*names, name)
+        chosen[image.id] = Choice(image, names)
+    return tuple(chosen.values())
+
+
+def save_docker(images: ImageStore, wanted: Iterable[str], out: BinaryIO) -> None:
+    """Write what ``docker save`` writes, layers not compressed; ``out`` is only written to, never sought."""
+    choices = choose(images, wanted)
+    documents = {
+        "index.json": Index(tuple(_index_entries(choices))).to_json(),
+        _MANIFEST_JSON: json.dumps([_docker_entry(choice) for choice in choices]).encode(),
+        LAYOUT_FILE: LAYOUT_JSON,
+        _REPOSITORIES: json.dumps(_repositories(choices)).encode(),
+    }
+    _write(images, choices, documents, out)
+
+
+def save_oci(images: ImageStore, wanted: Iterable[str], out: BinaryIO) -> None:
+    """Write an OCI image layout as a tar: what skopeo calls ``oci-archive``."""
+    choices = choose(images, wanted)
+    documents = {
+        "index.json": Index(tuple(_index_entries(choices, full_tags=True))).to_json(),
+        LAYOUT_FILE: LAYOUT_JSON,
+    }
+    _write(images, choices, documents, out)
+
+
+def _write(
+    images: ImageStore, choices: Iterable[Choice], documents: Mapping[str, bytes], out: BinaryIO
+) -> None:
+    # A layer writer writes any tar; no time, no owner: saving an image twice gives the same bytes.
+    writer = LayerWriter(out)
+    for folder in ("blobs", "blobs/sha256"):
+        writer.add(Entry(folder, Kind.DIRECTORY, 0o755))
+    for digest in sorted({digest for choice in choices for digest in _blobs(choice.image)}):
+        entry = Entry(_path(digest), Kind.FILE, size=images.content.size(digest), digest=digest)
+        with images.content.open(digest) as blob:
+            writer.add(entry, blob, trusted=True)
+    for name, content in documents.items():
+        writer.add(Entry(name, Kind.FILE), content)
+    writer.close()
+
+
+def _blobs(image: Image) -> Iterator[Digest]:
+    yield image.descriptor.digest
+    yield image.id
+    for layer in image.manifest.layers:
+        yield layer.digest
+
+
+def _path(digest: str) -> str:
+    return f"blobs/sha256/{hex_of(digest)}"
+
+
+def _docker_entry(choice: Choice) -> dict[str, Any]:
+    """Return the image's entry of ``manifest.json`` (moby, ``image/tarexport``)."""
+    layers = choice.image.manifest.layers
+    return {
+        "Config": _path(choice.image.id),
+        "RepoTags": [name.familiar() for name in choice.names] or None,
+        "Layers": [_path(layer.digest) for layer in layers],
+        "LayerSources": {layer.digest: layer.as_json() for layer in layers},
+    }
+
+
+def _repositories(choices: Iterable[Choice]) -> dict[str, dict[str, str]]:
+    """Return the oldest format, which names the topmost layer of each tag; kept for the tools that read it."""
+    found: dict[str, dict[str, str]] = {}
+    for choice in choices:
+        layers = choice.image.manifest.layers
+        for name in choice.names if layers else ():
+            found.setdefault(name.familiar_name, {})[name.tag] = hex_of(layers[-1].digest)
+    return found
+
+
+def _index_entries(choices: Iterable[Choice], *, full_tags: bool = False) -> Iterator[Descriptor]:
+    for choice in choices:
+        for name in choice.names:
+            reference_name = name.familiar() if full_tags else name.tag
+            yield replace(
+                choice.image.descriptor,
+                annotations={CONTAINERD_NAME: name.canonical(), media_types.REFERENCE_NAME: reference_name},
+            )
+        if not choice.names:
+            yield choice.image.descriptor
+
+
+def parse_document(data: bytes, where: str) -> Any:
+    """Read JSON of an archive; raise ContentError that says which file it was."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ContentError(f"the archive's {where} is not JSON: {error}") from error

@@ -1,0 +1,264 @@
+"""Reading an archive of images: docker's format, old and new, or an OCI image layout; compressed or not.
+
+An archive comes through a pipe and from a stranger. Nothing of it is ever written under a name it chose: each member
+goes into the content store as a blob, under its own digest, and its path is only a word in a table. What is not an
+image when all has been read is swept later; every layer must be what the config promised.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from dockersim.content import lease
+from dockersim.content.compression import unpacked
+from dockersim.digest import DiffID, Digest
+from dockersim.errors import ContentError, InvalidReference
+from dockersim.filesystem import Content, Entry, Kind, Limits, read_layer
+from dockersim.images.archive import CONTAINERD_NAME, parse_document
+from dockersim.images.image import Image
+from dockersim.images.store import ImageStore
+from dockersim.oci import (
+    LAYOUT_FILE,
+    ContainerConfig,
+    Descriptor,
+    History,
+    ImageConfig,
+    Index,
+    Manifest,
+    Platform,
+    Reference,
+    check_layout,
+    media_types,
+    parse_reference,
+)
+
+LIMITS = Limits(entries=100_000)
+"""docker itself writes a handful of members per layer."""
+_LARGEST_DOCUMENT = 16 << 20
+_DEEPEST_INDEX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An image that was read from an archive, and the names that came with it."""
+
+    image: Image
+    names: tuple[Reference, ...]
+
+    def __str__(self) -> str:
+        if not self.names:
+            return f"Loaded image ID: {self.image.id}"
+        return "\n".join(f"Loaded image: {name.familiar()}" for name in self.names)
+
+
+def load(images: ImageStore, stream: BinaryIO) -> tuple[Loaded, ...]:
+    """Read all images of an archive and give them the names it tells; raise ContentError if it is none.
+
+    ``stream`` is read once from front to back. Images are stored as soon as they are known to be whole; those before
+    a damaged one stay.
+    """
+    with lease(images.content) as protection:
+        archive = _Archive(images, dict(_store_members(images, stream, protection.add)))
+        if "manifest.json" in archive:
+            return tuple(archive.docker_images())
+        if LAYOUT_FILE in archive and "index.json" in archive:
+            return tuple(archive.layout_images())
+    raise ContentError(
+        "the archive holds no image: neither manifest.json nor index.json is in it",
+        hint="a plain root file system is read with dockersim import",
+    )
+
+
+def import_rootfs(
+    images: ImageStore,
+    stream: BinaryIO,
+    *,
+    created: str,
+    platform: Platform,
+    name: Reference | None = None,
+    config: ContainerConfig | None = None,
+    message: str = "Imported from -",
+) -> Image:
+    """Make an image of one layer from the tar of a root file system, compressed or not, as ``docker import`` does."""
+    with lease(images.content) as protection, unpacked(stream) as tar:
+        diff_id = images.layers.add_tar(tar)
+        protection.add(diff_id)
+        document = ImageConfig(
+            architecture=platform.architecture,
+            os=platform.os,
+            variant=platform.variant,
+            config=config or ContainerConfig(),
+            diff_ids=(diff_id,),
+            history=(History(created=created, comment=message),),
+            created=created,
+        )
+        return images.put(document, [diff_id], [name] if name else [])
+
+
+def _store_members(images: ImageStore, stream: BinaryIO, protect: Any) -> Iterator[tuple[str, str]]:
+    """Put every file of the archive into the content store; yield its path with its digest.
+
+    A link is yielded with ``@`` and the path it leads to: old versions of docker link equal layers.
+    """
+    with unpacked(stream) as tar:
+        for entry, content in read_layer(tar, LIMITS):
+            if not isinstance(entry, Entry):
+                continue
+            if entry.kind is Kind.FILE:
+                digest = _store(images, content)
+                protect(digest)
+                yield entry.path, digest
+            elif entry.kind is Kind.SYMLINK:
+                yield (
+                    entry.path,
+                    "@" + posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.link)),
+                )
+            elif entry.kind is Kind.HARDLINK:
+                yield entry.path, "@" + entry.link
+
+
+def _store(images: ImageStore, content: Content) -> Digest:
+    room = memoryview(bytearray(1 << 20))
+    with images.content.writer() as blob:
+        while count := content.readinto(room):
+            blob.write(room[:count])
+        return blob.commit()
+
+
+class _Archive:
+    """The members of an archive by path, all of them in the content store."""
+
+    def __init__(self, images: ImageStore, members: Mapping[str, str]) -> None:
+        self._images = images
+        self._content = images.content
+        self._members = members
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._members
+
+    def docker_images(self) -> Iterator[Loaded]:
+        """Read docker's format: ``manifest.json`` lists images with config, layers and names."""
+        entries = self._document("manifest.json")
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ContentError("the archive's manifest.json is not a list of images")
+        for entry in entries:
+            config = self._read(_text(entry, "Config"))
+            layers = [self._digest(path) for path in _texts(entry, "Layers")]
+            names = tuple(parse_reference(tag) for tag in _texts(entry, "RepoTags"))
+            yield self._put(config, layers, names)
+
+    def layout_images(self) -> Iterator[Loaded]:
+        """Read an OCI image layout: ``index.json`` lists manifests, with names in annotations."""
+        check_layout(self._read(LAYOUT_FILE))
+        found: dict[Digest, tuple[Reference, ...]] = {}
+        for descriptor in self._manifests(Index.from_json(self._read("index.json")), ()):
+            names = found.get(descriptor.digest, ())
+            found[descriptor.digest] = (*names, *(name for name in _names(descriptor) if name not in names))
+        if not found:
+            raise ContentError("the archive's index.json lists no image")
+        for digest, names in found.items():
+            manifest = Manifest.from_json(self._blob(digest))
+            yield self._put(
+                self._blob(manifest.config.digest), [layer.digest for layer in manifest.layers], names
+            )
+
+    def _manifests(self, index: Index, above: tuple[Descriptor, ...]) -> Iterator[Descriptor]:
+        """Yield the manifests that are in the archive; a nested index hands its names down to them."""
+        if len(above) > _DEEPEST_INDEX:
+            raise ContentError("the archive's indexes are nested too deeply")
+        for descriptor in index.manifests:
+            here = self._content.has(descriptor.digest) and self._path(descriptor.digest) in self
+            if descriptor.media_type in media_types.INDEXES and here:
+                inner = Index.from_json(self._blob(descriptor.digest))
+                for manifest in self._manifests(inner, (*above, descriptor)):
+                    yield _named_as(manifest, descriptor)
+            elif (
+                descriptor.media_type in media_types.MANIFESTS
+                and not _is_attestation(descriptor)
+                and (
+                    here or not above  # an index may name platforms that were not saved; index.json may not
+                )
+            ):
+                yield descriptor
+
+    def _put(self, config: bytes, layers: list[Digest], names: tuple[Reference, ...]) -> Loaded:
+        diff_ids = ImageConfig.from_json(config).diff_ids
+        if len(diff_ids) != len(layers):
+            raise ContentError(
+                f"an image of the archive has {len(layers)} layers, but its config {len(diff_ids)}"
+            )
+        for digest, diff_id in zip(layers, diff_ids, strict=True):
+            self._add_layer(digest, diff_id)
+        return Loaded(self._images.put(config, diff_ids, names), names)
+
+    def _add_layer(self, digest: Digest, diff_id: DiffID) -> None:
+        if str(digest) == diff_id or not self._images.layers.has(diff_id):
+            descriptor = Descriptor(media_types.LAYER, digest, self._content.size(digest))
+            self._images.layers.add_blob(descriptor, diff_id)
+
+    def _document(self, path: str) -> Any:
+        return parse_document(self._read(path), path)
+
+    def _read(self, path: str) -> bytes:
+        return self._content.read(self._digest(path), limit=_LARGEST_DOCUMENT)
+
+    def _blob(self, digest: str) -> bytes:
+        return self._read(self._path(digest))
+
+    def _path(self, digest: str) -> str:
+        return "blobs/" + digest.replace(":", "/", 1)
+
+    def _digest(self, path: str) -> Digest:
+        """Look a path up, following links inside the archive only."""
+        at = posixpath.normpath(path)
+        for _ in range(8):
+            found = self._members.get(at)
+            if found is None:
+                raise ContentError(f"the archive has no {path!r}", hint="save the image again")
+            if not found.startswith("@"):
+                return Digest(found)
+            at = found[1:]
+        raise ContentError(f"the archive's links to {path!r} go in circles")
+
+
+def _names(descriptor: Descriptor) -> Iterator[Reference]:
+    """Yield the full name in the annotations, if there is one: a bare tag such as ``latest`` names nothing."""
+    full = descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(
+        media_types.REFERENCE_NAME, ""
+    )
+    if ":" in full or "/" in full:
+        try:
+            yield parse_reference(full)
+        except InvalidReference:
+            return  # other tools put other words there
+
+
+def _named_as(manifest: Descriptor, index: Descriptor) -> Descriptor:
+    return Descriptor(
+        manifest.media_type,
+        manifest.digest,
+        manifest.size,
+        annotations={**manifest.annotations, **index.annotations},
+    )
+
+
+def _is_attestation(descriptor: Descriptor) -> bool:
+    """Tell BuildKit's statements of provenance, which stand in an index as if they were images."""
+    return descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name)
+    if not isinstance(value, str):
+        raise ContentError(f"the archive's manifest.json: {name} must be a path")
+    return value
+
+
+def _texts(entry: Mapping[str, Any], name: str) -> list[str]:
+    values = entry.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ContentError(f"the archive's manifest.json: {name} must be a list of texts")
+    return values

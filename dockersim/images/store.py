@@ -1,0 +1,279 @@
+"""The image store: which names there are, and which image each of them stands for."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from dockersim.content import Database, LayerStore
+from dockersim.content.disk import locked, write_whole
+from dockersim.digest import DiffID, Digest, parse_digest
+from dockersim.errors import ContentError, ImageError, ImageNotFound, InvalidReference
+from dockersim.filesystem import Entry, Kind
+from dockersim.images.image import Image
+from dockersim.images.remove import Deleted, Removal, Untagged, plan_removal
+from dockersim.oci import (
+    Descriptor,
+    ImageConfig,
+    Index,
+    Manifest,
+    Reference,
+    media_types,
+    parse_any,
+    parse_reference,
+)
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS image (
+    id TEXT PRIMARY KEY,         -- digest of the config
+    manifest TEXT NOT NULL,      -- its descriptor, as JSON
+    layer_sizes TEXT NOT NULL    -- bytes per layer, lowest first, as JSON
+);
+CREATE TABLE IF NOT EXISTS image_name (
+    name TEXT PRIMARY KEY,       -- a reference in full, with a tag or a digest
+    image TEXT NOT NULL REFERENCES image (id),
+    tagged_at TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS image_name_image ON image_name (image);
+"""
+
+_ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
+
+
+Rows = list[tuple[Any, ...]]
+
+
+class ImageStore:
+    """Images by name and by id; several threads and processes may use one at once."""
+
+    def __init__(self, layers: LayerStore, database: Database) -> None:
+        self.layers = layers
+        self.content = layers.content
+        self._database = database
+        database.register(SCHEMA)
+
+    def put(
+        self,
+        config: ImageConfig | bytes,
+        layers: Sequence[Descriptor | DiffID],
+        names: Iterable[Reference] = (),
+    ) -> Image:
+        """Store an image, whose layers are stored already, and give it ``names``, taking them from other images.
+
+        A pulled or loaded config comes as its bytes, so that the id stays what it was. A layer is a diff id or, if
+        the manifest is to name it in another form, its descriptor. Repeatable. Raises ContentError if a layer is
+        missing or the config tells of other layers.
+        """
+        text = config if isinstance(config, bytes) else config.to_json()
+        config = ImageConfig.from_json(text)
+        manifest = Manifest(
+            config=Descriptor(media_types.CONFIG, self.content.put(text), len(text)),
+            layers=tuple(self._descriptor(layer) for layer in layers),
+        )
+        self._check_layers(config)
+        document = manifest.to_json()
+        descriptor = Descriptor(
+            media_types.MANIFEST, self.content.put(document), len(document), platform=config.platform
+        )
+        self._record(manifest.config.digest, descriptor, config, [_complete(name) for name in names])
+        return self.get(manifest.config.digest)
+
+    def get(self, name_or_id: str) -> Image:
+        """Find an image by name, id, or the beginning of an id; raise ImageNotFound, or ImageError if unclear.
+
+        A name wins over the beginning of an id that looks the same, as in docker.
+        """
+        return self.find(name_or_id)[0]
+
+    def find(self, name_or_id: str) -> tuple[Image, Reference | None]:
+        """Find an image as ``get`` does, and the name by which it was found; None if that was its id."""
+        invalid: InvalidReference | None = None
+        try:
+            wanted = parse_any(name_or_id)
+        except InvalidReference as error:
+            wanted, invalid = Digest(""), error
+        if isinstance(wanted, Reference):
+            wanted = wanted.with_default_tag()
+            rows = self._rows("id = (SELECT image FROM image_name WHERE name = ?)", _key(wanted))
+            if rows:
+                return self._image(rows[0]), wanted
+        if prefix := _ID_PREFIX.fullmatch(name_or_id):
+            rows = self._rows("id GLOB ?", f"sha256:{prefix[1]}*")
+            if len(rows) > 1:
+                raise ImageError(
+                    f"multiple IDs found with provided prefix: {name_or_id}", hint="give more of it"
+                )
+            if rows:
+                return self._image(rows[0]), None
+        if invalid:
+            raise invalid
+        shown = wanted.familiar() if isinstance(wanted, Reference) else name_or_id
+        raise ImageNotFound(f"No such image: {shown}", hint="dockersim images lists those that are here")
+
+    def has(self, name_or_id: str) -> bool:
+        """Say whether ``get`` would find something."""
+        try:
+            self.find(name_or_id)
+        except (ImageNotFound, InvalidReference):
+            return False
+        return True
+
+    def list(self) -> tuple[Image, ...]:
+        """Return all images, dangling ones too, latest built first."""
+        images = [self._image(row) for row in self._rows("1")]
+        return tuple(sorted(images, key=lambda image: (_moment(image.created), image.id), reverse=True))
+
+    def tag(self, source: str, target: str | Reference) -> Image:
+        """Give the image ``source`` another name, taking it from whichever image has it."""
+        image = self.get(source)
+        name = _complete(parse_reference(target, default_tag="") if isinstance(target, str) else target)
+        if name.digest and isinstance(target, str):
+            raise ImageError("refusing to create a tag with a digest reference", hint="leave @sha256:... out")
+        with self._database.transaction() as connection:
+            connection.execute(_INSERT_NAME, (_key(name), image.id, _now()))
+        self.write_index()
+        return self.get(image.id)
+
+    def untag(self, name: str) -> Image:
+        """Take a name away and keep the image, dangling perhaps; return it as it stood before."""
+        image, reference = self.find(name)
+        if reference is None:
+            raise ImageError(f"{name} is an id, not a name", hint="give the name that is to be taken away")
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM image_name WHERE name = ?", (_key(reference),))
+        self.write_index()
+        return image
+
+    def remove(self, name_or_id: str, *, force: bool = False) -> tuple[Removal, ...]:
+        """Do what ``docker rmi`` does, and tell what was done; see ``remove`` for the rules.
+
+        The blobs stay until the next sweep: the build cache may still use the layers.
+        """
+        with self._database.transaction() as connection:
+            image, name = self.find(name_or_id)
+            others = [other for other in self.list() if other.id != image.id]
+            plan = plan_removal(image, name, others, force=force)
+            for step in plan:
+                if isinstance(step, Untagged):
+                    connection.execute("DELETE FROM image_name WHERE name = ?", (_key(step.name),))
+            if Deleted(image.id) in plan:
+                connection.execute("DELETE FROM image WHERE id = ?", (image.id,))
+        self.write_index()
+        return tuple(plan)
+
+    def roots(self) -> tuple[Digest, ...]:
+        """Return the manifests of all images, from which a sweep finds everything that is needed."""
+        return tuple(Descriptor.from_json(row[1]).digest for row in self._rows("1"))
+
+    def write_index(self) -> None:
+        """Write ``index.json`` anew from the database: one descriptor per name, and one for each dangling image.
+
+        The lock makes the last writer the one that has read last. Repeatable.
+        """
+        self.content.prepare()
+        with locked(self.content.root / "index.lock"):
+            manifests = [entry for row in self._rows("1") for entry in _index_entries(self._image(row))]
+            write_whole(self.content.root / "index.json", Index(tuple(manifests)).to_json())
+
+    def _record(
+        self, image_id: Digest, descriptor: Descriptor, config: ImageConfig, names: Sequence[Reference]
+    ) -> None:
+        """Write image and names in one transaction; touch nothing if all is as it should be already."""
+        known = self._rows("id = ?", image_id)
+        held = {row[0] for row in self._database.query(_NAMES_OF, (image_id,))}
+        text = descriptor.to_json().decode()
+        if known and known[0][1] == text and held.issuperset(map(_key, names)):
+            return
+        sizes = json.dumps([self._layer_size(diff_id) for diff_id in config.diff_ids])
+        with self._database.transaction() as connection:
+            connection.execute(_INSERT_IMAGE, (image_id, text, sizes))
+            now = _now()
+            connection.executemany(_INSERT_NAME, [(_key(name), image_id, now) for name in names])
+        self.write_index()
+
+    def _rows(self, condition: str, *parameters: str) -> Rows:
+        return self._database.query(
+            f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters
+        )
+
+    def _image(self, row: tuple[Any, ...]) -> Image:
+        image_id, text, sizes = row
+        descriptor = Descriptor.from_json(text)
+        manifest = Manifest.from_json(self.content.read(descriptor.digest))
+        named = self._database.query(_NAMES_OF, (image_id,))
+        references = [parse_reference(name, default_tag="") for name, _ in named]
+        return Image(
+            id=Digest(image_id),
+            descriptor=descriptor,
+            manifest=manifest,
+            config=ImageConfig.from_json(self.content.read(manifest.config.digest)),
+            names=tuple(reference for reference in references if not reference.digest),
+            digests=tuple(reference for reference in references if reference.digest),
+            layer_sizes=tuple(json.loads(sizes)),
+            tagged_at=max((moment for _, moment in named), default=""),
+        )
+
+    def _descriptor(self, layer: Descriptor | DiffID) -> Descriptor:
+        return layer if isinstance(layer, Descriptor) else self.layers.descriptor(layer)
+
+    def _check_layers(self, config: ImageConfig) -> None:
+        for diff_id in config.diff_ids:
+            if not self.layers.has(DiffID(parse_digest(diff_id))):
+                raise ContentError(
+                    f"layer {diff_id} is not in the store", hint="pull or build the image again"
+                )
+
+    def _layer_size(self, diff_id: DiffID) -> int:
+        """Count as docker's overlay2 driver does: files once per inode, links by their text, directories not."""
+        total = 0
+        for entry in self.layers.entries(diff_id):
+            if isinstance(entry, Entry):
+                is_link = entry.kind is Kind.SYMLINK
+                total += len(entry.link.encode("utf-8", "surrogateescape")) if is_link else entry.size
+        return total
+
+
+_INSERT_IMAGE = """INSERT INTO image VALUES (?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, layer_sizes = excluded.layer_sizes"""
+_INSERT_NAME = "INSERT OR REPLACE INTO image_name VALUES (?, ?, ?)"
+_NAMES_OF = "SELECT name, tagged_at FROM image_name WHERE image = ? ORDER BY name"
+
+
+def _index_entries(image: Image) -> list[Descriptor]:
+    base = image.descriptor
+    if not image.names:
+        return [base]
+    return [
+        Descriptor(
+            base.media_type,
+            base.digest,
+            base.size,
+            annotations={media_types.REFERENCE_NAME: name.familiar()},
+            platform=base.platform,
+        )
+        for name in image.names
+    ]
+
+
+def _complete(name: Reference) -> Reference:
+    return name.with_default_tag()
+
+
+def _key(name: Reference) -> str:
+    """Return the name under which a reference is kept: with a digest, the tag beside it says nothing."""
+    return name.resolvable().canonical()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _moment(text: str) -> float:
+    """Return an RFC 3339 time as a number to sort by; images without one come last."""
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+    except ValueError:
+        return float("-inf")
