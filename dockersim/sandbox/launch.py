@@ -61,9 +61,12 @@ class Launched:
         """Wait for the end of the command and of all that it left behind."""
         if self._exit is None and _readable(self._report, timeout):
             message = wire.receive(self._report)
-            code = message[1] if message is not None else 137
-            self._exit = Exit(code, time.monotonic() - self._begun)
+            seconds = time.monotonic() - self._begun
             self.close()
+            if message is None or message[0] != "exited":
+                why = message[1] if message else "it was killed"
+                raise SandboxError(f"the process that watched the command failed: {why}")
+            self._exit = Exit(message[1], seconds)
         return self._exit
 
     def kill(self, signal: int) -> None:
@@ -93,7 +96,8 @@ def launch(spec: Mapping[str, Any], stdio: Stdio, channel: int | None = None) ->
     control_theirs, control = os.pipe()
     report, report_theirs = os.pipe()
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    wanted = (stdio.stdin, stdio.stdout, stdio.stderr, control_theirs, report_theirs, nothing if channel is None else channel)
+    wanted = [stdio.stdin, stdio.stdout, stdio.stderr, control_theirs, report_theirs]
+    wanted.append(nothing if channel is None else channel)
     copies = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE) for descriptor in wanted]
     try:
         launched = Launched(_spawn(copies), control, report)

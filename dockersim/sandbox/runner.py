@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dockersim.errors import Cancelled
+from dockersim.errors import Cancelled, SandboxError
 from dockersim.sandbox.contract import (
     BindMount,
     Dialer,
@@ -24,6 +24,7 @@ from dockersim.sandbox.contract import (
     TmpfsMount,
 )
 from dockersim.sandbox.etc import etc_files
+from dockersim.sandbox.inside.wire import start_time
 from dockersim.sandbox.launch import Launched, launch
 from dockersim.sandbox.pump import pump
 
@@ -68,22 +69,28 @@ class RunnerSandbox:
 
     def start(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Running:
         """Start ``process``; see the contract."""
-        launched = self._launch(root, process, stdio)
-        launched.hear_start()
-        return launched
+        return _begin(self._describe(root, process), stdio)
 
     def enter(self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio) -> Running:
         """Start ``process`` beside ``inhabitant``; see the contract."""
+        if self._rung.name == "proot":
+            return self._enter_directory(root, inhabitant, process, stdio)
         where = {"mode": "enter", "pid": inhabitant.pid, "started": inhabitant.started}
-        launched = launch(self._describe(root, process) | where, stdio)
-        launched.hear_start()
-        return launched
+        return _begin(self._describe(root, process) | where, stdio)
 
     def dial(self, inhabitant: Inhabitant) -> Dialer:
         """Get a way to make connections where ``inhabitant`` lives."""
-        from dockersim.sandbox.dialer import NamespaceDialer  # needs ``socket``, a build doesn't
+        from dockersim.sandbox.dialer import HostDialer, NamespaceDialer  # need ``socket``, a build doesn't
 
-        return NamespaceDialer(inhabitant)
+        return HostDialer() if self._rung.name == "proot" else NamespaceDialer(inhabitant)
+
+    def _enter_directory(
+        self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio
+    ) -> Running:
+        """Start a further proot in the directory of the first: there are no namespaces to enter."""
+        if start_time(inhabitant.pid) != inhabitant.started:
+            raise SandboxError("the command cannot be started: the process has ended")
+        return _begin(self._describe(root, process), stdio)
 
     def _launch(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Launched:
         return launch(self._describe(root, process), stdio)
@@ -113,6 +120,21 @@ class RunnerSandbox:
             "mounts": [_describe_mount(mount) for mount in process.mounts],
             "files": etc_files(process, apt_as_root=self._rung.name in ("userns", "proot")),
         }
+
+
+def _begin(spec: dict[str, Any], stdio: Stdio) -> Launched:
+    """Start the runner, and wait until it has become what ``spec`` says."""
+    if not spec["terminal"]:
+        launched = launch(spec, stdio)
+        launched.hear_start()
+        return launched
+    from dockersim.sandbox.channel import Channel  # needs ``socket``, a build doesn't
+
+    with Channel() as channel:
+        launched = launch(spec, stdio, channel.theirs)
+        launched.hear_start()
+        launched.terminal = channel.receive_descriptor()
+    return launched
 
 
 def _describe_root(root: RootFilesystem) -> dict[str, Any]:

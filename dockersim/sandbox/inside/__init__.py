@@ -2,8 +2,8 @@
 
 The real thing is runc's init (``libcontainer/rootfs_linux.go``, ``standard_init_linux.go``). It is started for every
 RUN with a fresh Python, so its law is: **import nothing that is not needed for this very run** (no ``json``, no
-``subprocess``, no ``signal``: each costs more than all the mounts together), and nothing of the rest of dockersim. It is
-imported as a package of its own, which is why its modules speak to each other with relative imports only.
+``subprocess``, no ``typing``: each costs more than all the mounts together), and nothing of the rest of dockersim. It
+is imported as a package of its own, which is why its modules speak to each other with relative imports only.
 
 The steps, in order, each in its own module:
 

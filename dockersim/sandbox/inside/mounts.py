@@ -1,4 +1,4 @@
-"""What a container sees besides its image: /dev, /proc, /sys, the files that the sandbox owns, and the mounts asked for.
+"""What a container sees besides its image: /dev, /proc, /sys, the sandbox's own files, and the mounts asked for.
 
 The list is runc's (``libcontainer/specconv/example.go``) and Docker's (moby/moby, ``oci/defaults.go``).
 """
@@ -31,7 +31,7 @@ _MASKED = (
 
 def mount_all(root: Root, spec: dict[str, Any], *, real_root: bool) -> None:
     """Mount everything into ``root``, which is not yet the root of this process."""
-    dev, proc, sys = (_own_directory(root, name) for name in ("dev", "proc", "sys"))
+    dev, proc, sys = (own_directory(root, name) for name in ("dev", "proc", "sys"))
     # A file system in memory that nobody will see, hidden where /proc comes: what is bound from it stays.
     kernel.mount("scratch", _at(proc), "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "mode=700")
     scratch = os.open("proc", os.O_PATH | os.O_CLOEXEC, dir_fd=root.descriptor)
@@ -51,7 +51,7 @@ def _at(descriptor: int, name: str = "") -> str:
     return f"/proc/self/fd/{descriptor}/{name}" if name else f"/proc/self/fd/{descriptor}"
 
 
-def _own_directory(root: Root, name: str) -> int:
+def own_directory(root: Root, name: str) -> int:
     """Open /dev, /proc or /sys of the image, making it as runc does; a link there is refused, as by runc."""
     try:
         kind = os.stat(name, dir_fd=root.descriptor, follow_symlinks=False).st_mode
@@ -142,12 +142,19 @@ def _mount_asked(root: Root, mount: dict[str, Any]) -> None:
         kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mount['mode']:o}{size}")
         return
     source = mount["source"]
-    target = root.find(mount["target"], make="directory" if os.path.isdir(source) else "file")
+    target = root.find(mount["target"], make=kind_of_source(source))
     kernel.mount(source, _at(target), "", kernel.MS_BIND | kernel.MS_REC)
     os.close(target)
     seen = root.find(mount["target"])  # the same path again now leads onto the mount
     restrict(_at(seen), kernel.MS_NODEV | (kernel.MS_RDONLY if mount["read_only"] else 0))
     os.close(seen)
+
+
+def kind_of_source(path: str) -> str:
+    """Tell what a mount point for ``path`` of the host must be, as ``Root.find`` wants to hear it."""
+    if not os.path.exists(path):
+        raise CannotPrepare(f"{path}, which is to be mounted, does not exist")
+    return "directory" if os.path.isdir(path) else "file"
 
 
 def hide_the_kernel() -> None:

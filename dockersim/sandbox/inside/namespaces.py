@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 def start(spec: dict[str, Any]) -> None:
     """Run the command as the first process of new namespaces, to its end."""
     pretend = spec["user_namespace"]
+    _import_for(spec)
     if pretend:
         _enter_user_namespace(spec["uid"], spec["gid"])
     kernel.unshare(kernel.CLONE_NEWPID)
     pid, setup = supervise.fork(lambda report: _become_first(spec, report))
     supervise.watch(pid, setup, spec["root"].get("upper") or spec["root"]["path"])
+
+
+def _import_for(spec: dict[str, Any]) -> None:
+    """Import what only some runs need, while the host's files are still there to import from."""
+    if spec["network"] != "host":
+        from . import network  # noqa: F401
+    if spec["terminal"]:
+        from . import terminal  # noqa: F401
 
 
 def _enter_user_namespace(uid: int, gid: int) -> None:
@@ -52,7 +61,7 @@ def _become_first(spec: dict[str, Any], report: int) -> None:
     mounts.hide_the_kernel()
     kernel.set_hostname(spec["hostname"])
     if spec["network"] != "host":
-        from . import network  # costs an import of ``socket``, so only where it is used
+        from . import network
 
         network.bring_up_loopback(spec["address"])
     _become_command(spec)
@@ -103,6 +112,7 @@ def _settle(directory: str) -> None:
 
 def enter(spec: dict[str, Any]) -> None:
     """Run the command beside a process that runs already, in that one's namespaces."""
+    _import_for(spec)
     spaces = open_namespaces(spec)
     for name in ("user", "pid"):
         if name in spaces:
@@ -124,7 +134,7 @@ def open_namespaces(spec: dict[str, Any]) -> dict[str, tuple[int, int]]:
             descriptor = os.open(f"/proc/{spec['pid']}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
             if os.fstat(descriptor).st_ino != os.stat(f"/proc/self/ns/{name}").st_ino:
                 found[name] = (descriptor, kind)
-        if supervise.start_time(spec["pid"]) == spec["started"]:
+        if wire.start_time(spec["pid"]) == spec["started"]:
             return found
     except FileNotFoundError:
         pass

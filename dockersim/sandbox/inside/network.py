@@ -1,7 +1,7 @@
 """A network namespace of one's own: lo, and on it the address by which a container is known.
 
-There is no bridge and no veth pair here, which would need root: a container's address lives on its own lo. A server that
-listens on 0.0.0.0 answers at it and one that listens on 127.0.0.1 does not, which is what a learner has to see.
+There is no bridge and no veth pair here, which would need root: a container's address lives on its own lo. A server
+that listens on 0.0.0.0 answers at it and one that listens on 127.0.0.1 does not, which is what a learner has to see.
 """
 
 from __future__ import annotations

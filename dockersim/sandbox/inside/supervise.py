@@ -55,22 +55,13 @@ def watch(pid: int, setup: int, directory: str, *, generations: int = 0) -> None
     _let_go_of_output()
     stubs, failure = _hear(setup)
     line = _first_born(pid, 0 if failure else generations)
-    wire.send(REPORT, failure or ("started", line[-1], start_time(line[-1])))
+    wire.send(REPORT, failure or ("started", line[-1], wire.start_time(line[-1])))
     code = _wait(line, alarm)
     if generations:
         kill_descendants()
     if stubs:
         remove_stubs(directory, stubs)
     wire.send(REPORT, ("exited", code))
-
-
-def start_time(pid: int) -> int:
-    """Tell when ``pid`` was started, in clock ticks since boot (proc(5), field 22 of stat); 0 if it has ended."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except OSError:
-        return 0
 
 
 def _wake_on_child() -> int:
@@ -115,8 +106,11 @@ def _wait(line: list[int], alarm: int) -> int:
     poll.register(CONTROL, select.POLLIN)
     end_of_child = -1
     if len(line) > 1:
-        end_of_child = os.pidfd_open(line[1])
-        poll.register(end_of_child, select.POLLIN)
+        try:
+            end_of_child = os.pidfd_open(line[1])
+            poll.register(end_of_child, select.POLLIN)
+        except ProcessLookupError:  # it was quick
+            kill_descendants(spare=pid)
     while True:
         code = _reap(pid)
         if code is not None:

@@ -22,7 +22,7 @@ def take_terminal() -> None:
     slave = os.open(f"/dev/pts/{number}", os.O_RDWR | os.O_NOCTTY)
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
     with socket.socket(fileno=SOCKET) as channel:
-        channel.sendmsg([b"t"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
+        channel.sendmsg([bytes(4)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
     for descriptor in (0, 1, 2):
         os.dup2(slave, descriptor)
     os.close(slave)

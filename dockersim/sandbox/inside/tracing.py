@@ -12,6 +12,7 @@ import stat
 
 from . import kernel, supervise, wire
 from .command import CannotExecute
+from .mounts import kind_of_source, own_directory
 from .rootfs import CannotPrepare, Root
 
 TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
@@ -57,9 +58,12 @@ def _become_traced(spec: dict[str, Any], directory: str, scratch: str, report: i
 
 def _arguments(spec: dict[str, Any], root: Root, scratch: str) -> list[str]:
     """Put proot's command line together, making in ``root`` what has to be there for its bindings."""
-    os.close(root.find(spec["cwd"], make="directory", keep=True))
+    directory = root.find(spec["cwd"], make="directory", keep=True)
+    if not stat.S_ISDIR(os.stat(directory).st_mode):
+        raise CannotPrepare(f"the working directory {spec['cwd']} cannot be used: Not a directory")
+    os.close(directory)
     identity = ["-0"] if (spec["uid"], spec["gid"]) == (0, 0) else ["-i", f"{spec['uid']}:{spec['gid']}"]
-    arguments = ["proot", *identity, "-r", spec["root"]["path"], "-w", spec["cwd"]]
+    arguments = ["proot", "-v", "-1", *identity, "-r", spec["root"]["path"], "-w", spec["cwd"]]
     for source, target in _bindings(spec, root, scratch):
         arguments += ["-b", f"{source}:{target}!"]
     return [*arguments, *_command(spec, root)]
@@ -68,7 +72,7 @@ def _arguments(spec: dict[str, Any], root: Root, scratch: str) -> list[str]:
 def _bindings(spec: dict[str, Any], root: Root, scratch: str) -> list[tuple[str, str]]:
     """List (path of the host, path inside), the outer ones first."""
     for name in ("dev", "proc", "sys"):
-        os.close(root.find(name, make="directory", keep=True))
+        os.close(own_directory(root, name))
     os.mkdir(f"{scratch}/shm", 0o1777)
     found = [(f"{scratch}/dev", "/dev"), ("/proc", "/proc"), ("/sys", "/sys"), (f"{scratch}/shm", "/dev/shm")]
     os.mkdir(f"{scratch}/dev", 0o755)
@@ -91,7 +95,7 @@ def _bindings(spec: dict[str, Any], root: Root, scratch: str) -> list[tuple[str,
 def _asked(root: Root, mount: dict[str, Any], scratch: str) -> tuple[str, str]:
     """Bind what was asked for. Deviation: under proot a read-only mount can be written to, and a tmpfs is on disk."""
     if "source" in mount:
-        make = "directory" if os.path.isdir(mount["source"]) else "file"
+        make = kind_of_source(mount["source"])
         return mount["source"], _true_place(root, mount["target"], make=make)
     source = f"{scratch}/tmpfs{len(os.listdir(scratch))}"
     os.mkdir(source, mount["mode"])
