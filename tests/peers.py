@@ -1,6 +1,6 @@
 """The real tools, for tests that compare with them: which are here, and a docker daemon of our own.
 
-    from peers import dockerd, needs
+    from tests.peers import dockerd, needs
 
     @needs("skopeo")
     def test_...

@@ -25,8 +25,8 @@ renamed; a kill at any moment leaves a store that opens.
 
 from __future__ import annotations
 
-from dockersim.content.collect import Collected, collect
 from dockersim.content.database import Database
+from dockersim.content.garbage import Collected, collect
 from dockersim.content.layers import Layer, LayerStore, NewLayer
 from dockersim.content.leases import Lease, lease
 from dockersim.content.store import BlobWriter, ContentStore

@@ -24,12 +24,17 @@ whole, with every layer, or it is not there; which one it was is decided by one 
 
 from __future__ import annotations
 
-from dockersim.images.archive import Choice, choose, save_docker, save_oci
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from dockersim.images.image import Image
-from dockersim.images.inspect import HistoryRow, history, inspect
-from dockersim.images.load import Loaded, import_rootfs, load
-from dockersim.images.remove import Deleted, Removal, Untagged
 from dockersim.images.store import ImageStore
+
+if TYPE_CHECKING:
+    from dockersim.images.inspection import HistoryRow, history, inspect
+    from dockersim.images.loading import Loaded, import_rootfs, load
+    from dockersim.images.removal import Deleted, Removal, Untagged
+    from dockersim.images.saving import Choice, choose, save_docker, save_oci
 
 __all__ = [
     "Choice",
@@ -48,3 +53,18 @@ __all__ = [
     "save_docker",
     "save_oci",
 ]
+
+_LATE = {
+    "inspection": ("HistoryRow", "history", "inspect"),
+    "loading": ("Loaded", "import_rootfs", "load"),
+    "removal": ("Deleted", "Removal", "Untagged"),
+    "saving": ("Choice", "choose", "save_docker", "save_oci"),
+}
+"""What a build does not need is imported when it is first asked for (PEP 562)."""
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _LATE.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockersim.content import Database, LayerStore
 from dockersim.content.disk import locked, write_whole
@@ -14,7 +13,6 @@ from dockersim.digest import DiffID, Digest, parse_digest
 from dockersim.errors import ContentError, ImageError, ImageNotFound, InvalidReference
 from dockersim.filesystem import Entry, Kind
 from dockersim.images.image import Image
-from dockersim.images.remove import Deleted, Removal, Untagged, plan_removal
 from dockersim.oci import (
     Descriptor,
     ImageConfig,
@@ -25,6 +23,9 @@ from dockersim.oci import (
     parse_any,
     parse_reference,
 )
+
+if TYPE_CHECKING:
+    from dockersim.images.removal import Removal
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS image (
@@ -148,10 +149,12 @@ class ImageStore:
         return image
 
     def remove(self, name_or_id: str, *, force: bool = False) -> tuple[Removal, ...]:
-        """Do what ``docker rmi`` does, and tell what was done; see ``remove`` for the rules.
+        """Do what ``docker rmi`` does, and tell what was done; see ``removal`` for the rules.
 
         The blobs stay until the next sweep: the build cache may still use the layers.
         """
+        from dockersim.images.removal import Deleted, Untagged, plan_removal
+
         with self._database.transaction() as connection:
             image, name = self.find(name_or_id)
             others = [other for other in self.list() if other.id != image.id]
@@ -268,11 +271,15 @@ def _key(name: Reference) -> str:
 
 
 def _now() -> str:
+    from datetime import UTC, datetime  # here and below: most builds find their image unchanged
+
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _moment(text: str) -> float:
     """Return an RFC 3339 time as a number to sort by; images without one come last."""
+    from datetime import datetime
+
     try:
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
     except ValueError:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
-from peers import Docker, dockerd, needs, run
 
 from dockersim.digest import sha256
 from dockersim.errors import ContentError
 from dockersim.images import ImageStore, history, import_rootfs, load, save_docker, save_oci
 from dockersim.oci import ContainerConfig, ImageConfig, Platform, parse_reference
+from tests.peers import Docker, dockerd, needs, run
 
 from .making import ARCHITECTURE, CREATED, build, layer, open_store
 

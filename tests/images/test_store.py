@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from peers import needs, run
 
 from dockersim.content import collect
 from dockersim.digest import DiffID, Digest, chain_id, sha256
 from dockersim.errors import ContentError, ImageError, ImageNotFound, InvalidReference
 from dockersim.images import ImageStore
 from dockersim.oci import ImageConfig, parse_reference
+from tests.peers import needs, run
 
 from .making import ARCHITECTURE, build, open_store
 

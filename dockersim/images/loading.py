@@ -17,8 +17,8 @@ from dockersim.content.compression import unpacked
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError, InvalidReference
 from dockersim.filesystem import Content, Entry, Kind, Limits, read_layer
-from dockersim.images.archive import CONTAINERD_NAME, parse_document
 from dockersim.images.image import Image
+from dockersim.images.saving import CONTAINERD_NAME, parse_document
 from dockersim.images.store import ImageStore
 from dockersim.oci import (
     LAYOUT_FILE,
