@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -93,10 +94,13 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
         )
         _write(root / "port", str(address.port))
         _write(root / "server.json", json.dumps(asdict(address)))
+        # uvicorn shuts down in order, and then lets SIGTERM have its way: it should unwind us, not kill us.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             uvicorn.Server(config).run(sockets=[listening])
         except KeyboardInterrupt:
-            # uvicorn has shut down in order and raises Ctrl-C once more; that is how one stops a registry.
+            # Ctrl-C, too, is passed on after the shutdown; that is how one stops a registry.
             pass
         finally:
             listening.close()
@@ -211,12 +215,15 @@ def _answers(address: Address) -> bool:
 
 
 def _gone(root: Path, seconds: float) -> bool:
+    """Wait until the process has let the lock go: a pid may still be seen when its process is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if running(root) is None and not (root / "server.json").exists():
-            return True
-        time.sleep(0.02)
-    return running(root) is None
+        try:
+            with _hold(root):
+                return True
+        except RegistryError:
+            time.sleep(0.02)
+    return False
 
 
 def _last_port(root: Path) -> int:

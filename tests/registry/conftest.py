@@ -1,0 +1,102 @@
+"""Real registries on loopback: ours as a process of its own, and Debian's docker-registry beside it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from dockersim.registry import Address, stop
+from dockersim.registry.server.service import make_app
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[Address]:
+    """Serve ``root`` from a thread: as ``serve`` does, but without a process to start for every test."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(make_app(root), log_level="warning", lifespan="off", proxy_headers=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Address(0, "127.0.0.1", listening.getsockname()[1], 0.0, "")
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """The directory of a registry; if a test starts a process on it, that is stopped when the test is over."""
+    folder = tmp_path / "registry"
+    yield folder
+    if folder.exists():
+        stop(folder)
+
+
+@pytest.fixture
+def server(root: Path) -> Iterator[Address]:
+    """A fresh registry."""
+    with serving(root) as address:
+        yield address
+
+
+@pytest.fixture
+def http(server: Address) -> Iterator[httpx.Client]:
+    """A plain HTTP client, which knows nothing of registries."""
+    with httpx.Client(base_url=server.url, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """One registry for all tests of a module."""
+    with serving(tmp_path_factory.mktemp("shared")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's docker-registry with deletes enabled: the address."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        pytest.skip("docker-registry is not installed")
+    folder = tmp_path_factory.mktemp("debian")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
+    try:
+        _wait(f"http://127.0.0.1:{port}/v2/")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(url, trust_env=False)
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    pytest.fail(f"{url} does not answer")
