@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from dockersim.digest import DiffID
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What docker sets where an image says nothing (containerd, ``oci/spec.go``), and what ubuntu and debian
-say."""
+"""What docker sets where an image says nothing (containerd, ``oci/spec.go``), and what ubuntu and debian say."""
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 """What uname(2) calls a machine, and what Go and so every image config calls it."""

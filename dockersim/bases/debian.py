@@ -7,8 +7,8 @@ Debian, but not the image from Docker Hub, and it says so wherever it is shown.
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -166,7 +166,10 @@ def _kill(how: Callable[[int, int], None], target: int) -> None:
 
 def _check_user() -> None:
     """Raise ImageError where an ordinary user's bootstrap cannot work, in words rather than mmdebstrap's."""
-    name = getpass.getuser()
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without a name, as OpenShift gives them
+        name = str(os.getuid())
     if shutil.which("fakechroot") or _has_range("/etc/subuid", (name, str(os.getuid()))):
         return
     raise ImageError(

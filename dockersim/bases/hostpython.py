@@ -17,8 +17,7 @@ from dockersim.errors import ImageError
 
 SYSTEM_PREFIXES = ("/usr", "/usr/local")
 HOME = "/usr/local"
-"""Where a Python goes in the image that stands outside the system on the host: where python:3 on Docker Hub
-has it."""
+"""Where a Python goes in the image that stands outside the system on the host: where python:3 on Docker Hub has it."""
 
 _QUESTION = """
 import json, ssl, sys, sysconfig

@@ -20,8 +20,7 @@ STANDARD = ("/lib64", "/usr/lib64", "/lib", "/usr/lib")
 """Where every loader looks (ld.so(8)); Debian adds its multiarch directories through /etc/ld.so.conf.d."""
 
 OPENED_LATER = ("libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2")
-"""Libraries that glibc opens by name when it first needs them (a thread that ends, a name that is looked
-up)."""
+"""Libraries that glibc opens by name when it first needs them (a thread that ends, a name that is looked up)."""
 
 Placement = Callable[[str], str | None]
 """Tells for a path of the host where in the image it goes; None means that it stays where it stands."""

@@ -122,8 +122,7 @@ class FileSet:
         return here
 
     def minus(self, below: FileSet) -> FileSet:
-        """Return what is here and not in ``below``: the layer that goes on top of it, with the parents it
-        needs."""
+        """Return what is here and not in ``below``: the layer that goes on top of it, with the parents it needs."""
         upper = FileSet()
         for path, piece in self._pieces.items():
             if below._pieces.get(path) != piece:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import re
 import stat
 
 from dockersim.bases.hostpython import HostPython
@@ -11,39 +13,22 @@ from dockersim.bases.pieces import FileSet
 from dockersim.bases.wheels import closure, installed_files, wheel
 
 WHEELS = "/usr/share/dockersim/wheels"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+AUTHORITIES = "pip/_vendor/certifi/cacert.pem"
+"""Mozilla's list of certificate authorities, as pip brings it. Not the host's own list, which may hold a company's
+private authority: that has no place in an image. (certifi's gets such additions too; pip's is checked by its hash.)"""
+
 OFFERED = "flask"
 """What pip can install inside without a network; the package and all that it needs."""
 
 # For the development of Python, for a screen, or installed packages; official images leave the tests out too.
-LEFT_OUT = frozenset(
-    [
-        "test",
-        "tests",
-        "idlelib",
-        "ensurepip",
-        "turtledemo",
-        "tkinter",
-        "lib2to3",
-        "__pycache__",
-        "site-packages",
-        "dist-packages",
-        "turtle.py",
-        "EXTERNALLY-MANAGED",
-    ]
-)
-LEFT_OUT_PREFIXES = (
-    "config-",
-    "nis.",
-    "_dbm.",
-    "ossaudiodev.",
-    "_test",
-    "_tkinter",
-    "_ctypes_test",
-    "_xxtest",
-    "xxlimited",
-    "xxsubtype",
-)
-LEFT_OUT_SUFFIXES = (".exe", ".a", ".pyc", ".pth")
+LEFT_OUT = """
+test tests idlelib ensurepip turtledemo tkinter turtle.py lib2to3 __pycache__ site-packages dist-packages
+_tkinter.* nis.* _dbm.* ossaudiodev.* _test* _ctypes_test* _xxtest* xxlimited* xxsubtype*
+config-* *.exe *.a *.pyc *.pth EXTERNALLY-MANAGED
+"""
+
+_LEFT_OUT = re.compile("|".join(map(fnmatch.translate, LEFT_OUT.split())))
 
 PIP_CONF = f"""\
 # pip in this image installs from the wheels in {WHEELS}, which dockersim made from
@@ -77,7 +62,6 @@ def collect_python(python: HostPython, below: FileSet, search: LibrarySearch) ->
         _tree(files, python, directory)
     search.complete(files, python.moved)
     _pip(files, python, program)
-    _certificates(files, python)
     return files.minus(below)
 
 
@@ -89,10 +73,9 @@ def _place(files: FileSet, python: HostPython, path: str) -> None:
 
 
 def _tree(files: FileSet, python: HostPython, directory: str) -> None:
-    """Add a directory of the standard library; a link in it (Debian has a few into /etc) as what it leads
-    to."""
+    """Add a directory of the standard library; a link in it (Debian has a few into /etc) as what it leads to."""
     with os.scandir(directory) as found:
-        entries = sorted((entry for entry in found if _kept(entry.name)), key=lambda entry: entry.name)
+        entries = sorted((entry for entry in found if not _LEFT_OUT.match(entry.name)), key=lambda entry: entry.name)
     for entry in entries:
         try:
             mode = entry.stat().st_mode
@@ -104,15 +87,12 @@ def _tree(files: FileSet, python: HostPython, directory: str) -> None:
             files.copy(entry.path, python.inside(entry.path))
 
 
-def _kept(name: str) -> bool:
-    left_out = name in LEFT_OUT or name.startswith(LEFT_OUT_PREFIXES) or name.endswith(LEFT_OUT_SUFFIXES)
-    return not left_out
-
-
 def _pip(files: FileSet, python: HostPython, program: str) -> None:
     site, scripts = python.inside(python.site), python.inside(python.scripts)
     for file in installed_files("pip"):
         files.data(f"{site}/{file.path}", file.data, 0o755 if file.executable else 0o644)
+        if file.path == AUTHORITIES:
+            _certificates(files, python, file.data)
     for name in ("pip", "pip3", f"pip{python.version}"):
         files.text(f"{scripts}/{name}", _PIP.format(python=program), 0o755)
     files.text("/etc/pip.conf", PIP_CONF)
@@ -121,14 +101,7 @@ def _pip(files: FileSet, python: HostPython, program: str) -> None:
         files.data(f"{WHEELS}/{name}", data)
 
 
-def _certificates(files: FileSet, python: HostPython) -> None:
-    """Add Mozilla's list of certificate authorities, as certifi brings it with httpx.
-
-    Not the host's own list: that may hold a company's private authority, which has no place in an image.
-    """
-    bundle = "/etc/ssl/certs/ca-certificates.crt"
-    for file in installed_files("certifi"):
-        if file.path == "certifi/cacert.pem":
-            files.data(bundle, file.data)
-    if python.certificates and python.certificates != bundle:
-        files.link(python.inside(python.certificates), bundle)
+def _certificates(files: FileSet, python: HostPython, bundle: bytes) -> None:
+    files.data(CERTIFICATES, bundle)
+    if python.certificates and python.certificates != CERTIFICATES:
+        files.link(python.inside(python.certificates), CERTIFICATES)

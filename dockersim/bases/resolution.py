@@ -37,8 +37,7 @@ class ImageSource(Protocol[ImageT_co]):
         """How a learner calls it: "the local store", "the practice registry", "Docker Hub"."""
 
     def find(self, reference: Reference) -> ImageT_co | None:
-        """Return the image, None if there is none of that name. Raises RegistryError if it cannot be
-        asked."""
+        """Return the image, None if there is none of that name. Raises RegistryError if it cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +54,25 @@ def resolve(
 ) -> Resolution[ImageT_co]:
     """Ask ``sources`` in order; the first that has ``reference`` answers.
 
-    A source that cannot be asked is passed over, with a note. When nobody has the image ImageNotFound says
-    what the last ones said, which is the registry that the name means, and ``hint`` what to do.
+    A source that cannot be asked is passed over, with a note. When nobody has the image, ImageNotFound tells what
+    those sources said and what the last one did, which is the registry that the name means; ``hint`` is what to do.
     """
-    notes: list[str] = []
+    unasked: list[str] = []
     answer = "nobody has it"
     for source in sources:
         try:
             image = source.find(reference)
         except AccessDenied as error:
-            answer = f"{source.name} does not give it ({error.message})"
+            unasked.append(answer := f"{source.name} does not give it ({error.message})")
         except RegistryError as error:
-            answer = f"{source.name} cannot be reached ({error.message})"
+            unasked.append(answer := f"{source.name} cannot be reached ({error.message})")
         else:
             if image is not None:
-                return Resolution(image, source.name, tuple(notes))
+                return Resolution(image, source.name, tuple(unasked))
             answer = f"{source.name} has no such image"
-            continue
-        notes.append(answer)
-    # What could not be asked may have it, so that is the news; otherwise that the last one asked has it not.
-    raise ImageNotFound(f"{reference.familiar()} cannot be had: {'; '.join(notes) or answer}", hint=hint)
+    # That the first ones have it not is no news; but whoever could not be asked may have it.
+    said = "; ".join(dict.fromkeys([*unasked, answer]))
+    raise ImageNotFound(f"{reference.familiar()} cannot be had: {said}", hint=hint)
 
 
 def stand_in_note(labels: Mapping[str, str]) -> str | None:

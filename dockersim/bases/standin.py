@@ -41,8 +41,7 @@ def store(tar: BinaryIO, layers: LayerStore) -> tuple[DiffID, str]:
 def without_devices(
     entries: Iterator[tuple[LayerEntry, Readable]],
 ) -> Iterator[tuple[LayerEntry, Readable | None]]:
-    """Pass on what a base layer has: an empty /dev, no device nodes, and no root, which every container
-    has."""
+    """Pass on what a base layer has: an empty /dev, no device nodes, and no root, which every container has."""
     waiting: Entry | None = Entry("dev", Kind.DIRECTORY, 0o755)
     for entry, content in entries:
         if entry.path == "" or entry.path.split("/")[0] == "dev":

@@ -15,7 +15,7 @@ from dockersim.bases.hostpython import ask
 from dockersim.bases.libraries import LibrarySearch
 from dockersim.bases.pieces import Piece
 from dockersim.bases.python import collect_python
-from dockersim.bases.shell import collect_shell, host_name
+from dockersim.bases.shell import collect_shell, has_bash, host_name
 from dockersim.content import LayerStore
 from dockersim.digest import DiffID
 from dockersim.errors import ImageError
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from dockersim.bases.debian import Progress
 
 CREATED = "1980-01-01T00:00:00Z"
-"""The time of the images, which is the time of their files (``pieces.EPOCH``): what does not change has no
-date."""
+"""The time of the images, which is the time of their files (``pieces.EPOCH``): what does not change has no date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def make_layers(layers: LayerStore, progress: Progress, *, python: bool) -> Star
         progress(f"collecting Python {host.version} and pip from {host.prefix}")
         upper = collect_python(host, shell, search)
         made.append((write_layer(upper, layers), f"# Python {host.version} and pip of this machine, wheels for Flask"))
-    return StarterLayers(tuple(made), ("bash",) if "usr/bin/bash" in shell or "bin/bash" in shell else ("/bin/sh",))
+    return StarterLayers(tuple(made), ("bash",) if has_bash(shell) else ("/bin/sh",))
 
 
 def write_layer(files: Iterable[Piece], layers: LayerStore) -> DiffID:

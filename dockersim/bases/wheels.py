@@ -106,15 +106,17 @@ def _distribution(name: str) -> Distribution:
 
 def _record(package: Distribution) -> list[tuple[str, str]]:
     """Return (path, hash) of each line of the RECORD."""
-    text = package.read_text("RECORD")
+    try:
+        text = package.read_text("RECORD")
+        rows = list(csv.reader(io.StringIO(text or "")))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise _broken(package, f"its RECORD cannot be read: {error}") from error
     if text is None:
         raise _broken(package, "it has no RECORD of its files (was it installed by the system's package manager?)")
-    rows = []
-    for number, row in enumerate(csv.reader(io.StringIO(text)), start=1):
-        if len(row) != 3 or not row[0]:
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 3 or not row[0] or "\0" in row[0]:
             raise _broken(package, f"line {number} of its RECORD is not path,hash,size")
-        rows.append((row[0], row[1]))
-    return rows
+    return [(path, recorded) for path, recorded, _ in rows]
 
 
 def _wanted(path: str) -> bool:

@@ -62,8 +62,7 @@ def lay_out(layers: LayerStore, diff_ids: tuple[DiffID, ...], root: Path, *prefi
 
 
 def venv_of_the_system(folder: Path) -> tuple[str, dict[str, str]]:
-    """Make a virtual environment of /usr/bin/python3 that sees the packages of ours; skip where that cannot
-    be."""
+    """Make a virtual environment of /usr/bin/python3 that sees the packages of ours; skip where that cannot be."""
     system = "/usr/bin/python3"
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     question = "import sys; print('%d.%d' % sys.version_info[:2])"

@@ -80,6 +80,12 @@ def test_when_nobody_has_it_one_line_says_why_and_what_to_do(answer: RegistryErr
     )
 
 
+def test_whoever_could_not_be_asked_is_named_beside_the_last_answer() -> None:
+    sources = [Source("the local store"), Source("the practice registry", DOWN), Source("Docker Hub")]
+    with pytest.raises(ImageNotFound, match=r"reached \(connection timed out\); Docker Hub has no such image$"):
+        resolve(UBUNTU, sources)
+
+
 def test_a_registry_that_is_down_is_asked_once_a_minute(tmp_path: Path) -> None:
     now = [1000.0]
     memory = tmp_path / "unreachable.json"

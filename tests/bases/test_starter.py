@@ -47,6 +47,7 @@ def output(wrapper: list[str], command: tuple[str, ...], environment: dict[str, 
         pytest.param("id -un; id -un 65534", "root\nnobody\n", id="names of users"),
         pytest.param("useradd -m ada && id -u ada && ls -d /home/ada", "1000\n/home/ada\n", id="useradd"),
         pytest.param(". /etc/os-release; echo $NAME", "dockersim starter\n", id="says what it is"),
+        pytest.param("TERM=xterm python3 -c 'import curses; curses.setupterm(); print(1)'", "1\n", id="terminals"),
         pytest.param("stat -c %a /tmp /root", "1777\n700\n", id="modes"),
     ],
 )

@@ -81,6 +81,8 @@ def test_what_was_made_here_stays_here(tmp_path: Path, monkeypatch: pytest.Monke
         pytest.param("odd/__init__.py,sha256=x,1\n", "is not what its RECORD says", id="a file was changed"),
         pytest.param("odd/__init__.py,,\n", "has no sha256 for odd/__init__.py", id="no hash"),
         pytest.param("odd/../../../etc/passwd,sha256=x,1\n", "which is outside of it", id="climbs out"),
+        pytest.param("odd/a\x00b,sha256=x,1\n", "line 1 of its RECORD is not path,hash,size", id="a NUL in a path"),
+        pytest.param("a" * 200_000, "cannot be read: field larger than field limit", id="a huge field"),
         pytest.param("", "does not say which wheel", id="empty"),
         pytest.param('\x00\xff,"\n', "", id="noise"),
     ],
@@ -97,6 +99,13 @@ def test_a_corrupt_record_is_one_clear_line(
     assert str(caught.value).startswith("odd==1.0 cannot be made a wheel again: ")
     assert complaint in str(caught.value)
     assert "pip install --force-reinstall --no-deps odd==1.0" in str(caught.value)
+
+
+def test_a_record_that_is_no_text_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (install(tmp_path, "odd") / "RECORD").write_bytes(b"odd/\xff\xfe,,\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ImageError, match="its RECORD cannot be read"):
+        wheel("odd")
 
 
 def test_a_package_of_the_systems_package_manager_has_no_record(
