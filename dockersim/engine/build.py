@@ -45,7 +45,7 @@ class Build:
         self._solver = solver
         self._driver = driver
         self._source = source
-        self._on_event = on_event
+        self._sinks = [on_event] if on_event is not None else []
         self._pending: Request | None = None
         self._lock = threading.RLock()
         self._taken: list[Step] = []
@@ -125,6 +125,21 @@ class Build:
             if self.finished is None:
                 raise BuildError("the build did not end")
             return self.finished
+
+    def cancel(self) -> None:
+        """Kill the command that is running, from any thread; the step then raises Cancelled and can be asked again."""
+        self._source.cancel()
+
+    # ------------------------------------------------------------ telling
+
+    def listen(self, sink: EventSink) -> None:
+        """Have ``sink`` called with every event from now on, in the thread that drives the build."""
+        self._sinks.append(sink)
+
+    def tell(self, event: Event) -> None:
+        """Give an event to all who listen; a driver tells here what happens within a step."""
+        for sink in self._sinks:
+            sink(event)
 
     def __iter__(self) -> Iterator[Step]:
         return self
@@ -209,8 +224,7 @@ class Build:
                 self.finished = event
             case _:
                 pass
-        if self._on_event is not None:
-            self._on_event(event)
+        self.tell(event)
 
     def _layers_before(self, event: StepFinished) -> tuple[str, ...] | None:
         """Give the layers of the step's stage before it; None for the first step of a stage."""

@@ -78,7 +78,7 @@ class Engine:
         finder = ImageFinder(self.store, self.shipping, stand_ins=self.stand_ins)
         driver = ExecuteDriver(
             self.store, files, f"{folder.resolve()}:{file}", finder.find, host=self.host, epoch=options.epoch,
-            on_event=on_event,
+            on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
         build.options, build.file = options, file.name

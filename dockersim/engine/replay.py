@@ -43,6 +43,9 @@ class TraceSource:
         """Refuse: a recorded build cannot run anything."""
         raise SandboxError("this build is replayed from a trace, nothing can be run in it", hint="build it yourself")
 
+    def cancel(self) -> None:
+        """Do nothing: in a recorded build no command runs."""
+
 
 def replay(document: str | bytes | Mapping[str, object], on_event: EventSink | None = None) -> Build:
     """Replay a trace document (text, or as read from JSON) as a build that can be stepped through.

@@ -20,6 +20,9 @@ class StepSource(Protocol):
     def run(self, step: StepFinished, command: str) -> RunResult:
         """Run ``command`` in a throw-away copy of the step's file system."""
 
+    def cancel(self) -> None:
+        """Kill the command that is running, if one is; from any thread."""
+
 
 class Step:
     """What one instruction did. Steps never change; two looks at one show the same."""

@@ -52,8 +52,9 @@ def _contents(steps: Iterable[Step]) -> dict[str, str]:
     for step in steps:
         if step.keyword == "FROM":
             continue
+        before, after = step.files_before, step.files
         for change in step.diff():
-            for entry, files in ((change.before, step.files_before), (change.after, step.files)):
+            for entry, files in ((change.before, before), (change.after, after)):
                 if entry is None or not _wanted(entry, contents, room):
                     continue
                 try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.display import HTML, display
+from IPython.display import publish_display_data
 
 from dockersim.engine import Engine
 from dockersim.engine.build import Build
@@ -17,7 +17,7 @@ from dockersim.errors import DockersimError
 from dockersim.jupyter.arguments import DockerfileCell, parse_cell
 from dockersim.jupyter.failures import CommandFailed
 from dockersim.solver import Event
-from dockersim.views import PlainProgress, steps_html
+from dockersim.views import PlainProgress, step_table, steps_html
 
 Command = Callable[[list[str]], int]
 
@@ -61,8 +61,7 @@ class DockerMagics(Magics):
             build.finish()
         finally:
             if build.steps:
-                left = build.plan.steps[len(build.steps) :] if build.plan else ()
-                display(HTML(steps_html((step.event for step in build.steps), left)))
+                _show_table(build)
         return None
 
 
@@ -78,6 +77,13 @@ def begin(asked: DockerfileCell, text: str, on_event: Callable[[Event], None] | 
         text=text,
         on_event=on_event,
     )
+
+
+def _show_table(build: Build) -> None:
+    """Show the table of steps, those that the build never came to at its end."""
+    left = build.plan.steps[len(build.steps) :] if build.plan else ()
+    table = steps_html((step.event for step in build.steps), left)
+    publish_display_data({"text/html": table, "text/plain": step_table((step.event for step in build.steps), left)})
 
 
 def run_command(words: list[str]) -> int:

@@ -191,13 +191,23 @@ export function foldRows(rows) {
 const byName = (a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
 const isDirectory = (node) => node.below !== null || (node.row?.[3] ?? node.row?.[2])?.type === "dir";
 
+/** Scroll `box`, and nothing around it, so that `element` can be seen: the notebook must not jump. */
+function reveal(box, element) {
+  const outer = box.getBoundingClientRect();
+  const inner = element.getBoundingClientRect();
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom;
+}
+
 /**
  * A tree that draws a directory's entries only when it is opened, and no more than WINDOW of them at a time.
- * `load(node)` gives the nodes in a directory, or a promise of them; `pick(node)` is called for what is chosen.
+ * `load(node)` gives the nodes in a directory, or a promise of them; `opens(node)` tells whether there is anything to
+ * open; `pick(node)` is called for what is chosen.
  */
 class FileTree {
-  constructor(label, load, pick) {
+  constructor(label, load, opens, pick) {
     this.load = load;
+    this.opens = opens;
     this.pick = pick;
     this.nodes = new WeakMap();
     this.element = h("ul", { class: "ds-tree", role: "tree", "aria-label": label, onkeydown: (event) => this.key(event) });
@@ -246,23 +256,23 @@ class FileTree {
   }
 
   item(node, level) {
-    const folder = isDirectory(node);
+    const folder = this.opens(node);
     const item = h(
       "li",
       { role: "treeitem", tabIndex: -1, "aria-level": String(level), "aria-expanded": folder ? "false" : undefined },
-      h("div", { class: "ds-row", style: `--level:${level}` }, this.cells(node, folder)),
+      h("div", { class: "ds-row", style: `--level:${level}` }, this.cells(node, isDirectory(node), folder)),
     );
     item.dataset.path = node.path;
     this.nodes.set(item, node);
     return item;
   }
 
-  cells(node, folder) {
+  cells(node, folder, opens) {
     const what = node.row?.[0];
     const facts = node.row?.[3] ?? node.row?.[2];
     const link = facts?.link ? ` → ${facts.link}` : "";
     return [
-      h("span", { class: "ds-twisty", "aria-hidden": "true" }, folder ? "▸" : ""),
+      h("span", { class: "ds-twisty", "aria-hidden": "true" }, opens ? "▸" : ""),
       h("span", { class: `ds-mark ds-${what ?? "same"}`, title: what ?? "unchanged", "aria-label": what ?? undefined }, MARKS[what] ?? "·"),
       h("span", { class: "ds-name" }, node.name + (folder ? "/" : ""), h("span", { class: "ds-dim" }, link)),
       h("span", { class: "ds-counts" }, folder ? countWords(node) : ""),
@@ -299,6 +309,7 @@ class FileTree {
       if (toggle && state === "false") this.open(item);
       if (toggle && state === "true") this.close(item);
       this.pick(node);
+      reveal(this.element.parentElement, item.firstElementChild);
     }
   }
 
@@ -555,7 +566,7 @@ class View {
     const row = this.rows[this.selected - 1];
     if (!row) return;
     this.list.setAttribute("aria-activedescendant", row.id);
-    row.scrollIntoView({ block: "nearest" });
+    reveal(this.list.parentElement, row);
     this.drawButtons();
   }
 
@@ -691,8 +702,8 @@ async function fillTree(view, step, rows, holder, detail, summary) {
   const folded = foldRows(rows ?? []);
   const pick = (node) => showPath(view, step, node, detail);
   const tree = view.whole
-    ? new FileTree("Whole file system", (node) => listing(view, step, node, folded), pick)
-    : new FileTree("Changed files", (node) => [...(node.below?.values() ?? [])].sort(byName), pick);
+    ? new FileTree("Whole file system", (node) => listing(view, step, node, folded), isDirectory, pick)
+    : new FileTree("Changed files", (node) => [...(node.below?.values() ?? [])].sort(byName), (node) => node.below !== null, pick);
   const root = view.whole ? { name: "", path: "", below: null } : folded;
   const problem = view.whole ? (await view.ask({ ask: "list", step: step.number, path: "" })).problem : "";
   if (problem) return void holder.replaceChildren(h("p", { class: "ds-dim" }, problem));

@@ -129,6 +129,7 @@ class Workshop:
         self.runs = dict(runs)
         self.context = dict(context)
         self.layers: dict[DiffID, tuple[LayerEntry, ...]] = {}
+        self.trees: dict[tuple[str, ...], Tree] = {}
         self.contents: dict[str, bytes] = {}
         self.cache: dict[str, tuple[CacheKey, StepResult]] = {}
         self.on_event: Callable[[Event], None] | None = None
@@ -140,7 +141,10 @@ class Workshop:
     def build(self, text: str = FLASK, *, names: tuple[str, ...] = ("docker.io/library/app:latest",)) -> Build:
         """Begin a build of ``text``."""
         options = BuildOptions(names=names)
-        return MemoryBuild(self, solve(parse(text), options), text, options)
+        build = Build(solve(parse(text), options), self, self, text=text)
+        build.options = options
+        self.on_event = build.tell
+        return build
 
     # -------------------------------------------------------- the driver
 
@@ -232,14 +236,23 @@ class Workshop:
 
     def files(self, layers: tuple[str, ...]) -> Files:
         """Give the file system that ``layers`` make."""
-        tree = Tree.EMPTY
-        for layer in layers:
-            tree = tree.apply(self.layers[DiffID(layer)], DiffID(layer))
-        return Files(tree, self._open)
+        return Files(self._tree(layers), self._open)
+
+    def _tree(self, layers: tuple[str, ...]) -> Tree:
+        if not layers:
+            return Tree.EMPTY
+        if layers not in self.trees:
+            layer = DiffID(layers[-1])
+            self.trees[layers] = self._tree(layers[:-1]).apply(self.layers[layer], layer)
+        return self.trees[layers]
 
     def run(self, step: StepFinished, command: str) -> RunResult:
         """Nothing runs in memory."""
         raise DockersimError(f"{command}: nothing runs in memory")
+
+    def cancel(self) -> None:
+        """Stop the command that is running."""
+        self.stopped.set()
 
     def _open(self, node: Node) -> BinaryIO:
         return io.BytesIO(self.contents[node.entry.digest or ""])
@@ -247,28 +260,6 @@ class Workshop:
     @staticmethod
     def _added(entries: Iterable[LayerEntry]) -> int:
         return sum(entry.size for entry in entries if isinstance(entry, Entry))
-
-
-class MemoryBuild(Build):
-    """A build whose running command can be stopped."""
-
-    def __init__(self, shop: Workshop, solver: object, text: str, options: BuildOptions) -> None:
-        super().__init__(solver, shop, shop, text=text)  # type: ignore[arg-type]
-        self.shop = shop
-        self.options = options
-        shop.on_event = self._emit
-
-    def listen(self, sink: Callable[[Event], None]) -> None:
-        """Give events to ``sink``."""
-        self._on_event = sink
-
-    def _emit(self, event: Event) -> None:
-        if self._on_event is not None:
-            self._on_event(event)
-
-    def cancel(self) -> None:
-        """Stop the command that is running."""
-        self.shop.stopped.set()
 
 
 def document_of(build: Build, options: BuildOptions | None = None) -> dict[str, object]:
