@@ -23,7 +23,7 @@ from typing import BinaryIO, TypeAlias
 
 from dockersim.digest import DiffID
 from dockersim.errors import DockersimError, StoreError
-from dockersim.filesystem import Entry, LayerEntry, Tree, Whiteout, layer_between, layer_from
+from dockersim.filesystem import Entry, Kind, LayerEntry, Tree, Whiteout, layer_between, layer_from
 from dockersim.sandbox.contract import DirectoryRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
@@ -48,6 +48,7 @@ class _Slot:
     layers: tuple[DiffID, ...]
     manifest: Manifest
     scanned: Manifest = field(default_factory=dict)
+    changes: tuple[LayerEntry, ...] | None = None
 
     @property
     def tree(self) -> str:
@@ -86,7 +87,8 @@ class CopySnapshotter:
         slot = self._find(key)
         with store_errors("the changes of a step cannot be read"):
             before = self._chains.tree(slot.layers)
-            return Changes(layer_from(before, self._written(slot, before)))
+            slot.changes = layer_from(before, self._written(slot, before))
+        return Changes(slot.changes)
 
     def open_file(self, key: SnapshotKey, entry: Entry) -> BinaryIO:
         """Open the content of a FILE that ``changes`` named."""
@@ -96,10 +98,10 @@ class CopySnapshotter:
     def commit(self, key: SnapshotKey, layer: DiffID | None) -> None:
         """Note that the directory now stands at ``layer`` too."""
         slot = self._find(key)
-        if not slot.scanned:
-            self.changes(key)
+        entries = self.changes(key).entries if slot.changes is None else slot.changes
         layers = slot.layers if layer is None else (*slot.layers, layer)
         with store_errors("a snapshot cannot be kept"):
+            self._make_usable(slot, entries)
             _save(slot.claim.path, layers, slot.scanned)
             os.unlink(f"{slot.claim.path}/dirty")
         self.discard(key)
@@ -117,6 +119,15 @@ class CopySnapshotter:
                 if layer in _layers_of(claimed.path):
                     delete(claimed.path)
                 claimed.release()
+
+    def _make_usable(self, slot: _Slot, entries: Sequence[LayerEntry]) -> None:
+        """Give what a process made the rights on disk that it would have if it had been laid out."""
+        for entry in entries:
+            if isinstance(entry, Entry) and entry.kind in (Kind.FILE, Kind.DIRECTORY):
+                mode = self._disk.mode_on_disk(entry)
+                if mode != entry.mode:
+                    os.chmod(f"{slot.tree}/{entry.path}", mode)
+                    slot.scanned[entry.path] = _row(os.lstat(f"{slot.tree}/{entry.path}"))
 
     def _find(self, key: SnapshotKey) -> _Slot:
         if key not in self._active:

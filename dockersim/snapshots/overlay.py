@@ -53,7 +53,7 @@ class OverlaySnapshotter:
     """Keeps layers laid out below ``root`` and stacks them with overlayfs.
 
     As an ordinary user the mount needs the option ``userxattr``; it must in any case be made with
-    ``redirect_dir=off,metacopy=off,index=off``, or the upper directory would not hold all that was changed.
+    ``redirect_dir=nofollow,metacopy=off,index=off``, or the upper directory would not hold all that was changed.
     Lower directories are given by short names in one directory, from where they should be mounted.
     """
 

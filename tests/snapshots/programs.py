@@ -25,7 +25,7 @@ def run(root: RootFilesystem, script: str) -> str:
 def overlay_command(root: OverlayRoot, script: str) -> list[str]:
     lower = ":".join(path.name for path in root.lower)
     flags = "-m" if os.geteuid() == 0 else "-rm"
-    options = f"lowerdir={lower},upperdir={root.upper},workdir={root.work},redirect_dir=off,metacopy=off,index=off"
+    options = f"lowerdir={lower},upperdir={root.upper},workdir={root.work},redirect_dir=nofollow,metacopy=off,index=off"
     if os.geteuid() != 0:
         options += ",userxattr"
     mount = f"mount -t tmpfs none /mnt && mkdir /mnt/root && mount -t overlay none -o {options} /mnt/root"

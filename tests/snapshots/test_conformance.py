@@ -99,7 +99,10 @@ STEPS = {
     "directory made again has no opaque mark": ("rm -r d; mkdir d; echo new > d/n", "d/ -d/a -d/b d/n -d/sub"),
     "directory made again with a file of the same name": ("rm -r d; mkdir d; echo new > d/a", "d/ d/a -d/b -d/sub"),
     "rename a file": ("mv x y", "-x y"),
-    "rename a directory": ("mv d/sub d/s2 2>/dev/null || { cp -rp d/sub d/s2; rm -r d/sub; }", "d/ d/s2/ d/s2/c -d/sub"),
+    "rename a directory": (
+        "mv d/sub d/s2 2>/dev/null || { cp -rp d/sub d/s2; rm -r d/sub; }",
+        "d/ d/s2/ d/s2/c -d/sub",
+    ),
     "hard link inside the layer": ("echo z > z; ln z m; ln z zz", "m z=m zz=m"),
     "hard link to a lower file copies the new name": ("ln x y", "y"),
     "chmod to the same mode": ("chmod 644 x", ""),
@@ -255,7 +258,7 @@ class TestEverySnapshotter:
         os.waitpid(left, 0)
         bench.snapshotter = bench.make(bench.source)
         assert bench.sees("ls") == "d\nl\nx\n"
-        assert not [path for path in (tmp_path / "snapshots").rglob("half")]
+        assert not list((tmp_path / "snapshots").rglob("half"))
 
 
 class TestAttacks:
