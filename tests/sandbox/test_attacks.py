@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,27 @@ def test_mount_point_swapped_for_a_link_by_the_command(box: Box, outside: Path, 
     assert (outside / "q").is_dir()
 
 
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/tty", "/proc/keys", "/sys/kernel/profiling"])
+def test_mode_of_what_is_the_host_s(box: Box, path: str) -> None:
+    """What is bound from the host is the host's own, and on every rung its owner may be who runs the command."""
+    if not os.path.exists(path):
+        pytest.skip(f"no {path} here")
+    before = os.stat(path).st_mode
+    try:
+        box.sh(f"chmod 0767 {path}")  # harmless, should it be let
+        assert os.stat(path).st_mode == before
+        assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+        assert os.stat("/dev/null").st_mode & 0o777 == 0o666
+    finally:
+        if os.stat(path).st_mode != before:
+            os.chmod(path, stat.S_IMODE(before))
+
+
+def test_settings_of_the_kernel(box: Box) -> None:
+    setting = "/proc/sys/kernel/panic"
+    assert box.sh(f"cat {setting} > {setting}").code != 0
+
+
 class TestACommandInNamespaces:
     def test_does_not_see_the_host(self, isolated: Box) -> None:
         assert isolated.sh("ls /").out.split() == ["bin", "dev", "etc", "proc", "sys", "tmp"]
@@ -113,13 +135,12 @@ class TestACommandInNamespaces:
             "nsenter -t 1 -m true",
             "hostname other",
             "swapoff -a; mount --bind / /tmp",
-            "echo 1 > /proc/sys/kernel/panic",
-            "echo b > /proc/sysrq-trigger",
+            "cat /proc/sys/kernel/panic > /proc/sys/kernel/panic",  # harmless, should it be let
+            "echo h > /proc/sysrq-trigger",
             "touch /sys/x",
             "head -c 1 /proc/kcore | grep .",
             "cat /proc/keys | grep .",
             "dmesg",
-            "reboot -f",
             "insmod /bin/busybox",
         ],
     )
@@ -141,12 +162,6 @@ class TestACommandInNamespaces:
     def test_has_none_as_another_user(self, isolated: Box) -> None:
         words = isolated.sh("grep Cap /proc/self/status", uid=1000, gid=1000).out.split()
         assert (words[3], words[5]) == ("0" * 16, "0" * 16)
-
-    def test_can_not_change_the_host_s_null_device(self, isolated: Box) -> None:
-        before = os.stat("/dev/null")
-        isolated.sh("chmod 600 /dev/null; chown 5:5 /dev/null; rm -f /dev/null; mv /dev/null /dev/x")
-        after = os.stat("/dev/null")
-        assert (after.st_mode, after.st_uid, after.st_ino) == (before.st_mode, before.st_uid, before.st_ino)
 
     def test_has_no_network_if_none_is_asked(self, isolated: Box) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:

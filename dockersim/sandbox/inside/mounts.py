@@ -65,8 +65,9 @@ def own_directory(root: Root, name: str) -> int:
 def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
     """Mount a small /dev in memory, with the devices that every program may expect.
 
-    As root the nodes are made on ``scratch`` and bound: a ``chmod`` of /dev/null inside must not reach the host's, and
-    a device that the command makes must not work (nodev) although these do. Others have only the host's to bind.
+    As root the nodes are made on ``scratch`` and bound, so that a device that the command makes does not work (nodev)
+    although these do. In a user namespace there are only the host's to bind; read-only, which a device can be written
+    to through, but no ``chmod`` gets past: its owner may be who runs us.
     """
     options = "mode=755,size=65536k"
     kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_STRICTATIME, options)
@@ -80,6 +81,8 @@ def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
             continue
         os.close(os.open(name, os.O_CREAT, 0o666, dir_fd=dev))
         kernel.mount(source, _at(dev, name), "", kernel.MS_BIND)
+        if scratch is None:
+            restrict(_at(dev, name), kernel.MS_RDONLY)
     for name, goal in _LINKS.items():
         os.symlink(goal, name, dir_fd=dev)
     for name in ("pts", "shm", "mqueue"):

@@ -13,7 +13,7 @@ import stat
 from . import kernel, supervise, wire
 from .command import CannotExecute
 from .mounts import kind_of_source, own_directory
-from .rootfs import CannotPrepare, Root
+from .rootfs import CannotPrepare, Root, restrict
 
 TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def start(spec: dict[str, Any]) -> None:
 
 def _become_traced(spec: dict[str, Any], directory: str, scratch: str, report: int) -> None:
     os.umask(0)
+    _shield_the_host()
     root = Root(os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
     try:
         arguments = _arguments(spec, root, scratch)
@@ -54,6 +55,25 @@ def _become_traced(spec: dict[str, Any], directory: str, scratch: str, report: i
         terminal.take_terminal()
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)
     os.execve(spec["program"], arguments, _environment_of_proot(spec, scratch))
+
+
+def _shield_the_host() -> None:
+    """Make what is bound from the host read-only, where we are root and may.
+
+    proot only pretends a chown, but a ``chmod`` of /dev/null or a word written to /proc/sys would be real. Who is not
+    root can do no harm with these; who is root without the right to mount has a container around that guards them.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+        for path in ("/sys", "/proc/sys", "/proc/sysrq-trigger", "/proc/keys", *(f"/dev/{name}" for name in _NODES)):
+            if os.path.exists(path):
+                kernel.mount(path, path, "", kernel.MS_BIND)
+                restrict(path, kernel.MS_RDONLY)
+    except OSError:
+        pass
 
 
 def _arguments(spec: dict[str, Any], root: Root, scratch: str) -> list[str]:
