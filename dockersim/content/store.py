@@ -38,7 +38,8 @@ class ContentStore:
         self._ready = False
 
     def path(self, digest: str) -> Path:
-        """Return where a blob lies, or would lie."""
+        """Return where a blob lies, or would lie; raise ContentError for what is no sha256 digest."""
+        # Deviation: containerd also stores blobs under sha512 digests; here a digest is always a sha256.
         return self._blobs / hex_of(digest)
 
     def has(self, digest: str) -> bool:

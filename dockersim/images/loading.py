@@ -8,7 +8,7 @@ image when all has been read is swept later; every layer must be what the config
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -98,7 +98,9 @@ def import_rootfs(
         return images.put(document, [diff_id], [name] if name else [])
 
 
-def _store_members(images: ImageStore, stream: BinaryIO, protect: Any) -> Iterator[tuple[str, str]]:
+def _store_members(
+    images: ImageStore, stream: BinaryIO, protect: Callable[[str], object]
+) -> Iterator[tuple[str, str]]:
     """Put every file of the archive into the content store; yield its path with its digest.
 
     A link is yielded with ``@`` and the path it leads to: old versions of docker link equal layers.

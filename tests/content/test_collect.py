@@ -117,3 +117,29 @@ def test_a_blob_that_is_no_document_leads_nowhere(layers: LayerStore) -> None:
 
 def test_a_root_that_is_not_here_or_no_sha256(layers: LayerStore) -> None:
     assert sweep(layers, Digest("sha512:" + "a" * 128), Digest("sha256:" + "a" * 64)) == set()
+
+
+def test_sweeps_beside_builds_never_take_what_a_lease_was_told_is_here(layers: LayerStore) -> None:
+    program = """if True:
+        import os, sys, time
+        from pathlib import Path
+        from dockersim.content import ContentStore, lease
+        store, until, kept = ContentStore(Path(sys.argv[1])), time.monotonic() + 1.0, 0
+        while time.monotonic() < until:
+            with lease(store) as protection:
+                digest = store.put(bytes([kept % 7]))
+                if protection.add(digest):
+                    time.sleep(0.002)
+                    store.verify(digest)
+                    kept += 1
+        print(kept)
+    """
+    command = [sys.executable, "-c", program, layers.content.root]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    swept = 0
+    while any(child.poll() is None for child in children):
+        swept += len(collect(layers, [], grace_seconds=-1).blobs)
+    answers = [child.communicate()[0] for child in children]
+    assert [child.returncode for child in children] == [0, 0]
+    assert all(int(answer) > 10 for answer in answers)
+    assert swept > 0, "the sweeps had nothing to take, so nothing was tested"
