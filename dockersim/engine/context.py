@@ -51,6 +51,7 @@ class Context:
         self._known: dict[str, _Known] | None = None
         self._dirty = False
         self._tree: Tree | None = None
+        self._names: dict[tuple[int, int], str] = {}  # the first name of each file that has several
 
     def tree(self) -> Tree:
         """Read the directory as a tree; files have no digest yet. Read once; owners are 0:0 as BuildKit sends them."""
@@ -107,12 +108,22 @@ class Context:
             if not excluded:
                 yield from self._entry(name, status, item.path)
             if is_directory and not (excluded and self._rules.may_prune(name)):
-                yield from self._scan(name)
+                below = self._scan(name)
+                if excluded and (first := next(below, None)) is not None:
+                    # An exception brought something below it back, and so the directory itself.
+                    yield from self._entry(name, status, item.path)
+                    yield first
+                yield from below
 
     def _entry(self, path: str, status: os.stat_result, where: str) -> Iterator[Entry]:
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
             return  # sockets and devices are not sent, as in BuildKit (fsutil)
+        if kind is Kind.FILE and status.st_nlink > 1:
+            first = self._names.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                yield Entry(path, Kind.HARDLINK, link=first)
+                return
         yield Entry(
             path,
             kind,

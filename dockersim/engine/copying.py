@@ -20,6 +20,7 @@ from dockersim.filesystem import (
     Kind,
     Node,
     Source,
+    Tree,
     make_directory,
     parse_chmod,
 )
@@ -32,7 +33,7 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, now
     excluded = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
     rules = CopyRules(
         now_ns,
-        owner(below, op.chown) if op.chown else None,
+        owner(Files(Tree.EMPTY, below.opener) if op.link else below, op.chown) if op.chown else None,
         parse_chmod(op.chmod) if op.chmod else None,
         op.link,
         (lambda path: excluded.decide(path).excluded) if excluded else None,

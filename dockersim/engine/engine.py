@@ -166,10 +166,14 @@ class Engine:
         if not folder.is_dir():
             raise ContextError(f'unable to prepare context: path "{folder}" not found')
         file = Path(dockerfile) if dockerfile is not None else folder / "Dockerfile"
-        if text is not None:
-            return folder, file, text
+        source = text if text is not None else self._read_file(file)
+        if not source:
+            raise DockerfileError("the Dockerfile cannot be empty", hint="begin it with FROM")
+        return folder, file, source
+
+    def _read_file(self, file: Path) -> str:
         try:
-            return folder, file, file.read_text(encoding="utf-8", errors="surrogateescape")
+            return file.read_text(encoding="utf-8", errors="surrogateescape")
         except FileNotFoundError:
             message = f"failed to read dockerfile: open {file.name}: no such file or directory"
             raise DockerfileError(message, hint=f"write one at {file}, or name another with -f") from None

@@ -63,7 +63,7 @@ class Shipping:
     def __init__(self, store: Store, environment: Mapping[str, str], platform: str) -> None:
         self._store = store
         self._real_hub = environment.get("DOCKERSIM_HUB", "") == "real"
-        self._platform = _platform(platform)
+        self._platform = parse_platform(platform)
         self.registry_root = store.root / "registry"
 
     # ------------------------------------------------------------ push and pull
@@ -166,7 +166,8 @@ def _drain(steps: Generator[Happened, None, Descriptor], sink: Callable[[Happene
         sink(event)
 
 
-def _platform(text: str) -> Platform:
+def parse_platform(text: str) -> Platform:
+    """Read a platform such as ``linux/amd64`` or ``linux/arm/v7``. Raises ImageError."""
     system, _, rest = text.partition("/")
     architecture, _, variant = rest.partition("/")
     if not architecture:

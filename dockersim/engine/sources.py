@@ -124,6 +124,9 @@ def inputs(op: CopyOp, origin: Origin) -> Iterator[Input]:
         if source.node.children is None:
             yield _input(source.name, origin.digested(source.node.entry))
             continue
+        if source.name:
+            # The directory itself counts, too; of the context's root, which has no name, BuildKit knows nothing.
+            yield _input(f"{source.name}/", source.node.entry)
         start = len(source.node.entry.path) + 1 if source.node.entry.path else 0
         for node in origin.tree.walk(source.node.entry.path):
             below = node.entry.path[start:]

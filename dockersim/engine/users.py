@@ -37,9 +37,10 @@ def account(files: Files, user: str) -> Account:
         raise BuildError(f"unable to find user {name}: no matching entries in passwd file")
     uid, gid, home = (int(person[2]), int(person[3]), person[5]) if person else (int(name), 0, "/")
     if group:
-        return Account(uid, _group(groups, group), (), home or "/")
+        gid = _group(groups, group)
+        return Account(uid, gid, (gid,), home or "/")
     members = tuple(int(row[2]) for row in groups if person and person[0] in row[3].split(",") and row[2].isdigit())
-    return Account(uid, gid, members, home or "/")
+    return Account(uid, gid, tuple(dict.fromkeys((gid, *members))), home or "/")
 
 
 def owner(files: Files, chown: str) -> tuple[int, int]:

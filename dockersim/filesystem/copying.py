@@ -81,12 +81,8 @@ class Copying:
         self._draft = Draft(self._below.root, None)
         self._destination = destination
         self._rules = rules
-        self._made = self._written(
-            Entry("", Kind.DIRECTORY, 0o755), "", rules.now_ns
-        )  # how directories are made
-        self._sources: dict[
-            str, tuple[Node, object]
-        ] = {}  # where the content of the file at a path comes from
+        self._made = self._written(Entry("", Kind.DIRECTORY, 0o755), "", rules.now_ns)  # how directories are made
+        self._sources: dict[str, tuple[Node, object]] = {}  # where the content of the file at a path comes from
         self._first_names: dict[Inode, str] = {}
         self._marks: list[LayerEntry] = []
 
@@ -115,11 +111,19 @@ class Copying:
         """
         root = self._resolved(self._destination)
         self._make_directories(root, replace(self._made, mode=0o755))
+        folders: dict[str, int] = {}
         for member in archive:
             if isinstance(member, Entry):
-                self._unpack_entry(root, member, origin)
+                path = self._unpack_entry(root, member, origin)
+                if member.kind is Kind.DIRECTORY and path != root:
+                    folders[path] = member.mtime_ns
             else:
                 self._marks.append(replace(member, path=_join(root, self._inside(root, member.path))))
+        for path, time in folders.items():
+            # What was put into a directory has moved its time; an archive's directory gets its own back.
+            node = find(self._draft.root, path)
+            if node is not None and node.children is not None:
+                self._draft.add(replace(node.entry, mtime_ns=time))
 
     def make_destination(self) -> None:
         """Make the destination a directory if it is none, and those above it."""
@@ -203,9 +207,7 @@ class Copying:
 
     def _copy_content(self, source: Source, target: str) -> None:
         excluded = self._rules.excluded
-        stack = [
-            _Place(node, node_name(node), target, None) for node in reversed(sorted_children(source.node))
-        ]
+        stack = [_Place(node, node_name(node), target, None) for node in reversed(sorted_children(source.node))]
         while stack:
             place = stack.pop()
             node, path = place.node, place.path
@@ -235,9 +237,7 @@ class Copying:
         existing = find(self._draft.root, path)
         if node.children is not None:
             if existing is not None and existing.children is None:
-                raise BuildError(
-                    f"cannot copy to non-directory: /{path}", hint="a file or link is in the way"
-                )
+                raise BuildError(f"cannot copy to non-directory: /{path}", hint="a file or link is in the way")
         elif existing is not None and existing.children is not None:
             raise BuildError(f"cannot replace to directory /{path} with file")
         if node.inode is not None and self._link(node.inode, path):
@@ -263,10 +263,10 @@ class Copying:
             mode = self._rules.chmod(mode, is_directory=entry.kind is Kind.DIRECTORY)
         return replace(entry, path=path, mode=mode, uid=uid, gid=gid, mtime_ns=mtime_ns, data=None)
 
-    def _unpack_entry(self, root: str, member: Entry, origin: object) -> None:
+    def _unpack_entry(self, root: str, member: Entry, origin: object) -> str:
         path = _join(root, self._inside(root, member.path))
         if path == root:
-            return  # the archive's "./" says nothing about a directory that is there
+            return root  # the archive's "./" says nothing about a directory that is there
         folder = path.rpartition("/")[0]
         self._make_directories(folder, Entry("", Kind.DIRECTORY, 0o755, mtime_ns=self._rules.now_ns))
         uid, gid = self._rules.owner or (member.uid, member.gid)
@@ -279,6 +279,7 @@ class Copying:
         self._touch(folder)
         if member.kind is Kind.FILE:
             self._sources[path] = (Node(member), origin)
+        return path
 
     def _inside(self, root: str, path: str) -> str:
         """Follow the links above the last part of ``path`` as if the directory ``root`` were the root."""

@@ -172,7 +172,9 @@ class _Reader:
                 key = "path" if header.flag == b"L" else "linkpath"
                 gnu[key] = self._extended(header).partition(b"\0")[0]
             else:
-                self._records = gnu | {key: value for key, value in records.items() if value}
+                # An empty value takes a record of a global header back; an attribute may really be empty.
+                meant = {key: value for key, value in records.items() if value or key.startswith(XATTR_RECORD)}
+                self._records = gnu | meant
                 return header
 
     def _size(self, header: Header) -> int:
@@ -211,9 +213,7 @@ class _Reader:
             self._link(kind, header),
             None,
             header.device if kind in (Kind.CHARACTER, Kind.BLOCK) else None,
-            tuple(
-                sorted((k[len(XATTR_RECORD) :], v) for k, v in records.items() if k.startswith(XATTR_RECORD))
-            ),
+            tuple(sorted((k[len(XATTR_RECORD) :], v) for k, v in records.items() if k.startswith(XATTR_RECORD))),
             self._at if kind is Kind.FILE else None,
         )
 

@@ -188,6 +188,8 @@ def _lower_stage(lowering: _Lowering, node: StageNode, because: str) -> StagePla
     stage = _Stage(node, Draft(config, scope, lowering.dockerfile.escape), _total(node))
     lowering.drafts[node.index] = stage.draft
     _add_from(lowering, stage)
+    # Quirk of BuildKit: FROM is named before the triggers are known, and then every trigger counts as a step.
+    stage.total += sum(trigger for _, trigger in node.instructions)
     for instruction, trigger in node.instructions:
         try:
             _lower_step(lowering, stage, instruction, trigger=trigger)
@@ -230,8 +232,8 @@ def _with_path(config: ImageConfig) -> ImageConfig:
 
 
 def _total(node: StageNode) -> int:
-    """Count the steps that BuildKit numbers in a stage."""
-    own = sum(isinstance(one, Run | Copy | Add | Workdir) for one, _ in node.instructions)
+    """Count the steps that BuildKit numbers in a stage, without those that triggers bring."""
+    own = sum(isinstance(one, Run | Copy | Add | Workdir) for one, trigger in node.instructions if not trigger)
     return own + (node.base_stage is None and node.base != SCRATCH)
 
 

@@ -38,6 +38,8 @@ def run_history(argv: tuple[str, ...], arguments: Mapping[str, str]) -> str:
 def copy_history(keyword: str, op: CopyOp, sources: tuple[str, ...], destination: str) -> str:
     """Give the history entry of a COPY or ADD; here-documents come after the files, most flags are not shown."""
     words = [keyword]
+    if op.parents:
+        words.append("--parents")
     if op.chown:
         words.append(f"--chown={op.chown}")
     if op.chmod:
@@ -82,6 +84,11 @@ def key_of(op: RunOp | CopyOp | WorkdirOp, parent: str, files: tuple[Input, ...]
             return CacheKey(parent, _copy_words(op), options=_copy_options(op), inputs=files)
         case WorkdirOp(path, user):
             return CacheKey(parent, f"WORKDIR {path}", user=user)
+
+
+def linked(parent: str, key: CacheKey) -> str:
+    """Name what a linked copy and the layers below make together (BuildKit's merge vertex)."""
+    return CacheKey(parent, f"LINK {key.digest}").digest
 
 
 def _copy_words(op: CopyOp) -> str:

@@ -36,6 +36,9 @@ def run_op(run: Run, draft: Draft) -> RunOp:
 def _refuse_unsupported(run: Run) -> None:
     if run.mounts:
         raise DockerfileError("RUN --mount is not supported yet", at=run.at, hint="COPY the files it needs instead")
+    if run.network == "host":
+        hint = "a RUN here uses the host's network anyway; leave the flag out"
+        raise DockerfileError("failed to load LLB: network.host is not allowed", at=run.at, hint=hint)
     if run.security != "sandbox":
         raise DockerfileError("security.insecure is not allowed", at=run.at)
     if run.devices:

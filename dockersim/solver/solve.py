@@ -28,7 +28,7 @@ from dockersim.solver.events import (
 )
 from dockersim.solver.key import CacheKey, Input
 from dockersim.solver.lower import lower
-from dockersim.solver.names import command_words, key_of
+from dockersim.solver.names import command_words, key_of, linked
 from dockersim.solver.plan import (
     BuildOptions,
     ContextSource,
@@ -79,6 +79,8 @@ class _Build:
     options: BuildOptions
     images: dict[str, ResolvedImage]
     stages: dict[int, _Stage] = field(default_factory=dict)
+    done: dict[str, tuple[StepPlan, StepResult]] = field(default_factory=dict)
+    """The steps that this very build has run, by the digest of their key."""
 
 
 def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
@@ -167,10 +169,17 @@ def _work(
     stage = build.stages[step.stage]
     try:
         source, files = yield from _inputs(build, op, step)
-        key = key_of(op, stage.key, files or ())
-        decision, found = yield from _ask_cache(build, step, key, known=files is not None)
+        # A linked copy does not look at what is below it, so neither does its key (COPY --link).
+        alone = isinstance(op, CopyOp) and op.link and not op.chmod
+        key = key_of(op, "" if alone else stage.key, files or ())
+        twin = build.done.get(key.digest)
+        found: StepResult | None = None
+        if twin is not None:
+            decision = _shared(key, twin[0])
+        else:
+            decision, found = yield from _ask_cache(build, step, key, known=files is not None)
         yield CacheDecided(step, decision)
-        result: Outcome | None = found
+        result: Outcome | None = found or (twin[1] if twin else None)
         if result is None:
             result = yield Execute(op, key, step, stage.layers, source)
     except Cancelled:
@@ -182,7 +191,9 @@ def _work(
         raise TypeError(f"Execute was answered with {type(result).__name__}")
     if result.exit_code:
         yield from _fail(step, op, decision, result, stage)
-    _advance(stage, key, result)
+    if result.done and not found:
+        build.done.setdefault(key.digest, (step, result))
+    _advance(stage, linked(stage.key, key) if alone else key.digest, result)
     _note_time(stage, step, result.created)
     state = State.CACHED if found else (State.DONE if result.done else State.NOT_RUN)
     yield _finished(step, state, decision, result, stage)
@@ -201,8 +212,14 @@ def _fail(
     raise RunFailed(message, result.exit_code or 0, at=step.at)
 
 
-def _advance(stage: _Stage, key: CacheKey, result: StepResult) -> None:
-    stage.key = key.digest
+def _shared(key: CacheKey, twin: StepPlan) -> CacheDecision:
+    """Say that a step is one with another of this build; BuildKit too runs such a step once, for both."""
+    because = f"the very same step ran in this build already, at line {twin.at.line}: it is done once for both"
+    return CacheDecision(Verdict.HIT, because, key)
+
+
+def _advance(stage: _Stage, key: str, result: StepResult) -> None:
+    stage.key = key
     if result.layer is not None:
         stage.layers = (*stage.layers, result.layer)
         stage.size += result.added

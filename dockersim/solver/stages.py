@@ -5,6 +5,7 @@ BuildKit does not build a stage that nothing needed uses (dockerfile2llb, ``reso
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from dockersim.solver.scope import Scope
 from dockersim.source import At
 
 SCRATCH = "scratch"
+
+_PLATFORM = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
+"""containerd, platforms.go: at most operating system, architecture and variant."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,11 @@ class Stages:
 
     def source(self, origin: str, at: At) -> int | str:
         """Find what ``--from=origin`` means: the index of a stage, or an image's name in full."""
+        if "$" in origin:
+            message = (
+                "variable expansion is not supported for --from, define a new stage with FROM using ARG from global"
+            )
+            raise DockerfileError(f"{message} scope as a workaround", at=at)
         if origin.lower() in self._by_name:
             return self._by_name[origin.lower()]
         if origin.isascii() and origin.isdigit():
@@ -90,6 +99,8 @@ class Stages:
         """Note what ``instruction`` needs of other stages and images."""
         for origin in _origins(instruction):
             found = self.source(origin, instruction.at)
+            if found == node.index:
+                raise DockerfileError(f"circular dependency detected on stage: {node.label}", at=instruction.at)
             if isinstance(found, int):
                 reason = f"line {instruction.at.line} ({instruction.keyword}) takes files from it"
                 node.needs.setdefault(found, reason)
@@ -118,8 +129,10 @@ class Stages:
         base = SCRATCH if expanded == SCRATCH else expanded
         if base_stage is None and base != SCRATCH:
             base = image_name(expanded, at)
-        node = StageNode(index, name, base, base_stage, at, expand(platform, scope.values, self.escape, at=at).text,
-                         [(instruction, False) for instruction in instructions])  # fmt: skip
+        wanted = expand(platform, scope.values, self.escape, at=at).text
+        _check_platform(platform, wanted, at)
+        body = [(instruction, False) for instruction in instructions]
+        node = StageNode(index, name, base, base_stage, at, wanted, body)
         if base_stage is not None:
             node.needs[base_stage] = "its FROM names it"
         self.nodes.append(node)
@@ -139,6 +152,14 @@ class Stages:
             for needed in self.nodes[index].needs:
                 self._walk(needed, (*path, index), done)
             done.add(index)
+
+
+def _check_platform(written: str, platform: str, at: At) -> None:
+    if written and not platform:
+        raise DockerfileError(f"empty platform value from expression {written}", at=at)
+    if platform and not _PLATFORM.fullmatch(platform):
+        message = f'failed to parse platform {written}: "{platform}": cannot parse platform specifier: invalid argument'
+        raise DockerfileError(message, at=at, hint="write it like linux/amd64")
 
 
 def image_name(text: str, at: At) -> str:
