@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from dockersim.bases.resolution import STAND_IN_LABEL
-from dockersim.errors import ImageNotFound
+from dockersim.errors import ImageError, ImageNotFound
 from dockersim.oci import ContainerConfig, History, ImageConfig, Reference, parse_reference
 
 if TYPE_CHECKING:
@@ -117,14 +118,16 @@ def base_named(name: str) -> Base:
 
 
 def make(base: Base, layers: LayerStore, progress: Progress) -> MadeBase:
-    """Make the layers of ``base`` in ``layers``, and its config. Repeatable: a starter image gives equal
-    digests.
+    """Make the layers of ``base`` in ``layers``, and its config. Repeatable: a starter gives equal digests.
 
-    ``progress`` is called with one line for each thing that is done. Raises ImageError where this machine
-    cannot.
+    ``progress`` is called with one line for each thing that is done. Raises ImageError where this machine cannot.
     """
-    # Making a base reads packages' metadata and starts processes; a build from a stored one needs none of
-    # that.
+    if sys.platform != "linux":
+        raise ImageError(
+            f"{base.name} is made of Linux programs, and this is {sys.platform}",
+            hint="use WSL2 on Windows, a Linux machine or Binder, or pull an image from a registry",
+        )
+    # Making a base reads packages' metadata and starts processes; a build from a stored one needs neither.
     if base.recipe is Recipe.BOOKWORM:
         from dockersim.bases.standin import make_layer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dockersim.bases.catalogue import base_named, make
+from dockersim.bases import STAND_IN_LABEL, base_named, make, stand_in_note
 from dockersim.bases.debian import Mirrors, bootstrap, host_mirrors
 from dockersim.bases.standin import store
 from dockersim.content import ContentStore, LayerStore
@@ -154,6 +154,16 @@ def test_the_stand_in_is_a_plain_debian(bookworm: Path, tmp_path: Path) -> None:
     assert entries["bin"].link == "usr/bin"
     assert layers.size(diff_id) < 150_000_000
     assert created > "2023"
+
+
+@pytest.mark.slow
+def test_the_stand_in_never_passes_for_the_image_from_docker_hub(tmp_path: Path) -> None:
+    need_mmdebstrap()
+    made = make(base_named("ubuntu"), LayerStore(ContentStore(tmp_path)), print)
+    said = "Debian bookworm by mmdebstrap, not the image from Docker Hub"
+    assert made.config.config.labels[STAND_IN_LABEL] == said
+    assert said in made.config.history[0].created_by
+    assert stand_in_note(made.config.config.labels) == f"a stand-in: {said}"
 
 
 @pytest.mark.slow

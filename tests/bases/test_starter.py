@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from dockersim.bases import base_named, make
+from dockersim.bases import CATALOGUE, STAND_IN_LABEL, Provenance, base_named, make
 from dockersim.bases.pieces import EPOCH, layer_order
 from dockersim.content import ContentStore, LayerStore
 from dockersim.filesystem import Entry, Kind
+from dockersim.oci import ImageConfig
 from tests.bases.conftest import ENVIRONMENT, Starter, lay_out, make_starter
 
 USER = "1000"
@@ -117,6 +118,19 @@ def test_equal_machines_make_equal_digests(starter: Starter, tmp_path: Path) -> 
     assert python.diff_ids == other == starter.diff_ids
     assert python.diff_ids[:1] == shell.diff_ids, "the shell layer is the same in both"
     assert python.config.diff_ids == python.diff_ids
+
+
+@pytest.mark.parametrize("name", [base.name for base in CATALOGUE if base.provenance is Provenance.MACHINE])
+def test_the_config_says_what_the_image_is(name: str, tmp_path: Path) -> None:
+    lines: list[str] = []
+    made = make(base_named(name), LayerStore(ContentStore(tmp_path)), lines.append)
+    config = ImageConfig.from_json(made.config.to_json())
+    assert config == made.config
+    assert [entry.empty_layer for entry in config.history].count(False) == len(made.diff_ids)
+    assert config.config.labels["org.opencontainers.image.title"] == name
+    assert STAND_IN_LABEL not in config.config.labels
+    assert "of this machine" in config.history[0].created_by
+    assert lines[0] == "collecting the shell and its programs"
 
 
 def test_layers_are_in_order_and_nobodys(starter: Starter) -> None:
