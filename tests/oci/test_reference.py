@@ -222,8 +222,11 @@ COMPONENT = st.from_regex(r"[a-z0-9]{1,9}(?:(?:[._]|__|-{1,3})[a-z0-9]{1,9})?", 
     tag=st.sampled_from(["", "latest", "v1.0-rc_2"]),
     digest=st.sampled_from(["", Digest("sha256:" + "ab" * 32)]),
 )
-def test_familiar_and_canonical_both_read_back(registry: str, path: str, tag: str, digest: str) -> None:
+def test_canonical_and_mostly_familiar_read_back(registry: str, path: str, tag: str, digest: str) -> None:
     suffix = (f":{tag}" if tag else "") + (f"@{digest}" if digest else "")
     reference = parse_reference(f"{registry}/{path}{suffix}")
     assert parse_reference(reference.canonical()) == reference
-    assert parse_reference(reference.familiar()) == reference
+    first, slash, _ = path.partition("/")
+    # The familiar form of docker.io/a.b/c is a.b/c, which names a registry a.b: so in docker, and so here.
+    if not (registry == "docker.io" and slash and ("." in first or first == "localhost")):
+        assert parse_reference(reference.familiar()) == reference
