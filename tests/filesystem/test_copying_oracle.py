@@ -6,17 +6,21 @@ The harness knows just enough of a Dockerfile to ask the planner; a RUN is not r
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import io
 import json
+import lzma
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from dockersim.digest import Digest
-from dockersim.errors import DockersimError
+from dockersim.errors import ContentError, DockersimError
 from dockersim.filesystem import (
     Copying,
     CopyRules,
@@ -26,6 +30,7 @@ from dockersim.filesystem import (
     Source,
     Tree,
     Whiteout,
+    index_layer,
     make_directory,
     parse_chmod,
 )
@@ -39,6 +44,8 @@ TOPICS = {
     "copy-symlink",
     "copy-link",
     "copy-parents",
+    "copy-exclude",
+    "add-tar",
     "workdir",
 }
 SECOND = 1_000_000_000
@@ -56,6 +63,7 @@ ELSEWHERE = {
     "copy-symlink-escape": "sources are looked up by the engine",
     "copy-from-symlink": "its first stage runs a program, whose layer is not recorded",
     "copy-from-hardlinks": "its first stage runs a program, whose layer is not recorded",
+    "add-tar-corrupt": "decompressing is the engine's",
     "workdir-from-base": "needs a base image with a WORKDIR",
     "workdir-no-args": "an error of the parser",
 }
@@ -101,6 +109,7 @@ class Build:
 
     def __init__(self, context: dict[str, Any], recorded: list[list[dict[str, Any]]]) -> None:
         self.context = Tree.EMPTY.apply(context_entries(context))
+        self.contents = {path: content(item) for path, item in context.items()}
         self.recorded = recorded
         self.layers: list[tuple[LayerEntry, ...]] = []
         self.stages: dict[str, Tree] = {}
@@ -115,7 +124,7 @@ class Build:
                 line = line.replace(f"${name}", value)
             line = re.sub(r"\$\w+", "", line)
             word, _, rest = line.partition(" ")
-            step = {"FROM": self.begin, "RUN": self.record, "COPY": self.copy, "WORKDIR": self.workdir}
+            step = {"FROM": self.begin, "RUN": self.record, "COPY": self.copy, "ADD": self.add, "WORKDIR": self.workdir}
             step |= {"ENV": self.env, "USER": self.user}
             if word in step:
                 step[word](rest)
@@ -142,7 +151,10 @@ class Build:
         if self.directory != "/":
             self.commit(make_directory(self.tree, self.directory, self.owner, NOW))
 
-    def copy(self, rest: str) -> None:
+    def add(self, rest: str) -> None:
+        self.copy(rest, unpack=True)
+
+    def copy(self, rest: str, *, unpack: bool = False) -> None:
         words = shlex.split(rest)
         flags = dict(word[2:].partition("=")[::2] for word in words if word.startswith("--"))
         *patterns, destination = [word for word in words if not word.startswith("--")]
@@ -154,12 +166,17 @@ class Build:
         rules = CopyRules(
             NOW, owner, parse_chmod(flags["chmod"]) if "chmod" in flags else None,
             link=flags.get("link", "false") in ("", "true"),
+            excluded=re.compile(translated(flags["exclude"])).fullmatch if "exclude" in flags else None,
         )  # fmt: skip
         copying = Copying(self.tree, target, rules)
         where = self.source_tree(flags.get("from", ""))
         for pattern in patterns:
             for source in sources(where, pattern, parents="parents" in flags):
-                copying.add(source)
+                archive = unpacked(self.contents.get(source.node.entry.path, b"")) if unpack else None
+                if archive is None:
+                    copying.add(source)
+                else:
+                    copying.unpack(archive, source)
         copied = copying.layer()
         for one in copied:
             if isinstance(one.entry, Entry) and one.entry.kind is Kind.FILE:
@@ -198,9 +215,7 @@ def found(tree: Tree, name: str, *, parents: bool) -> Source:
 
 def translated(pattern: str) -> str:
     out = re.escape(pattern)
-    out = re.sub(
-        r"\\\[(.+?)\\\]", lambda match: "[" + match[1].replace("\\^", "^").replace("\\[", "[") + "]", out
-    )
+    out = re.sub(r"\\\[(.+?)\\\]", lambda match: "[" + match[1].replace("\\^", "^").replace("\\[", "[") + "]", out)
     out = out.replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
     return out.replace("[[]", r"\[")
 
@@ -219,6 +234,24 @@ def number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
+def content(item: dict[str, Any]) -> bytes:
+    return base64.b64decode(item["base64"]) if "base64" in item else item.get("content", "").encode()
+
+
+def unpacked(data: bytes) -> tuple[LayerEntry, ...] | None:
+    """Read an archive, compressed or not; None for what is no archive."""
+    packers = ((b"\x1f\x8b", gzip.decompress), (b"\xfd7zXZ", lzma.decompress), (b"\x28\xb5\x2f\xfd", zstd.decompress))
+    for magic, decompress in packers:
+        if data.startswith(magic):
+            data = decompress(data)
+    if not data:
+        return None
+    try:
+        return index_layer(io.BytesIO(data))[2]
+    except ContentError:
+        return None
+
+
 def context_entries(context: dict[str, Any]) -> list[Entry]:
     entries = []
     for path, item in context.items():
@@ -230,15 +263,13 @@ def context_entries(context: dict[str, Any]) -> list[Entry]:
         elif "hardlink" in item:
             entries.append(Entry(path, Kind.HARDLINK, link=item["hardlink"]))
         else:
-            data = base64.b64decode(item["base64"]) if "base64" in item else item["content"].encode()
+            data = content(item)
             digest = Digest("sha256:" + hashlib.sha256(data).hexdigest())
             entries.append(
                 Entry(path, Kind.FILE, int(mode or "0644", 8), size=len(data), mtime_ns=mtime, digest=digest)
             )
     listed = {entry.path for entry in entries}
-    above = {
-        path.rsplit("/", depth)[0] for path in listed for depth in range(1, path.count("/") + 1)
-    } - listed
+    above = {path.rsplit("/", depth)[0] for path in listed for depth in range(1, path.count("/") + 1)} - listed
     folders = [Entry(path, Kind.DIRECTORY, 0o755, mtime_ns=1_700_000_000 * SECOND) for path in sorted(above)]
     return folders + sorted(entries, key=lambda entry: (entry.kind is Kind.HARDLINK, entry.path.count("/")))
 
@@ -267,11 +298,7 @@ def from_recorded(row: dict[str, Any]) -> LayerEntry:
 
 
 def recorded_form(row: dict[str, Any]) -> tuple[Any, ...]:
-    time = (
-        {"build": NOW, "base": 0}.get(row["mtime"])
-        if isinstance(row["mtime"], str)
-        else row["mtime"] * SECOND
-    )
+    time = {"build": NOW, "base": 0}.get(row["mtime"]) if isinstance(row["mtime"], str) else row["mtime"] * SECOND
     link = row.get("linkname", "")
     if row["type"] == "hardlink":
         link = link.lstrip("/")
