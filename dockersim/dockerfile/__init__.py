@@ -8,6 +8,7 @@ instructions in moby/buildkit), plus the ``.dockerignore`` rules (moby/patternma
     ports                                    the words of EXPOSE
     words, wildcard                          ``${NAME:-default}`` and its relatives
     ignore, ignorepattern, pattern           which paths a pattern means
+    rules, checking, check...                the build checks, which warn of what would build
 
 The law of the package: every text either parses or raises a `DockerfileError` that says where, and nothing is
 expanded before it is asked for; the values of variables are known only when a step is reached.
@@ -20,6 +21,8 @@ expanded before it is asked for; the values of variables are known only when a s
 >>> stage.name, stage.instructions[0].command
 ('base', ShellForm(text='echo $HOME'))
 """
+
+from typing import TYPE_CHECKING
 
 from dockersim.dockerfile.directives import Directive, detect_syntax
 from dockersim.dockerfile.document import Dockerfile, Stage, parse, parse_instruction
@@ -59,12 +62,17 @@ from dockersim.dockerfile.pattern import has_wildcard, match_pattern
 from dockersim.dockerfile.ports import parse_ports
 from dockersim.dockerfile.words import HEREDOC_BODY, STEP_NAME, Expansion, Lexing, expand, expand_word, expand_words
 
+if TYPE_CHECKING:
+    from dockersim.dockerfile.checking import CheckReport, check, check_report
+    from dockersim.dockerfile.rules import Finding
+
 __all__ = [
     "HEREDOC_BODY",
     "NO_RULES",
     "STEP_NAME",
     "Add",
     "Arg",
+    "CheckReport",
     "Cmd",
     "Command",
     "ContinuationWarning",
@@ -79,6 +87,7 @@ __all__ = [
     "ExecForm",
     "Expansion",
     "Expose",
+    "Finding",
     "From",
     "Healthcheck",
     "Heredoc",
@@ -103,6 +112,8 @@ __all__ = [
     "User",
     "Volume",
     "Workdir",
+    "check",
+    "check_report",
     "chomp",
     "detect_syntax",
     "expand",
@@ -115,3 +126,12 @@ __all__ = [
     "parse_instruction",
     "parse_ports",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the build checks when they are first asked for: a build with every step cached does not need them."""
+    if name not in ("CheckReport", "Finding", "check", "check_report"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from dockersim.dockerfile import checking
+
+    return getattr(checking, name)

@@ -6,7 +6,7 @@ is checked for completeness. Which fields are words that variables can stand in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from dockersim.dockerfile.flags import Switch
 from dockersim.dockerfile.gotext import SPACE
@@ -15,7 +15,7 @@ from dockersim.dockerfile.mounts import Device, MountFlag
 from dockersim.source import At
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Source:
     """Where an instruction stands and how it was written; the base of them all.
 
@@ -29,6 +29,18 @@ class Source:
     keyword: str
     comments: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Source) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((self.at, self.raw))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values())})"
+
+    def _values(self) -> list[tuple[str, object]]:
+        return [(one.name, getattr(self, one.name)) for one in fields(self)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +78,22 @@ class Declaration:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class From(Source):
     """Starts a stage. ``image`` and ``platform`` are expanded with the global ARGs only.
 
-    ``name`` is the stage's name in lower case or empty, ``name_as_written`` what the Dockerfile says.
+    ``name`` is the stage's name in lower case or empty; ``name_as_written`` and ``as_`` are what the Dockerfile says.
     """
 
     image: str
     name: str = ""
     name_as_written: str = ""
+    as_: str = ""
     platform: str = ""
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Run(Source):
     """Runs a command. The command is not expanded (a shell does that); mount options are.
 
@@ -131,7 +144,7 @@ class Run(Source):
         return first + ("..." if others else "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Copy(Source):
     """Copies files. ``sources``, ``destination``, ``chown`` and ``chmod`` are expanded, ``from_`` is not.
 
@@ -150,7 +163,7 @@ class Copy(Source):
     excludes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Add(Source):
     """Copies files, unpacks archives, fetches URLs and Git repositories.
 
@@ -169,84 +182,84 @@ class Add(Source):
     unpack: Switch = Switch.UNSET
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Env(Source):
     """Sets environment variables. Names and values are expanded, all with the values before this line."""
 
     pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Arg(Source):
     """Declares build arguments. Names and defaults are expanded, one after the other."""
 
     declarations: tuple[Declaration, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Label(Source):
     """Attaches metadata. Names and values are expanded."""
 
     pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Workdir(Source):
     """Sets, and makes, the working directory. ``path`` is expanded."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class User(Source):
     """Sets the user. ``user`` is expanded."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Cmd(Source):
     """Sets the default command. Never expanded."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Entrypoint(Source):
     """Sets the program of the container. Never expanded."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Expose(Source):
     """Says which ports the program listens on. ``ports`` are sorted, and expanded into words."""
 
     ports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Volume(Source):
     """Marks mount points. ``paths`` are expanded."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Shell(Source):
     """Sets the shell of later shell forms. Never expanded."""
 
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class StopSignal(Source):
     """Sets the signal that stops the container. ``signal`` is expanded."""
 
     signal: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Healthcheck(Source):
     """Says how to check the container. Never expanded.
 
@@ -262,14 +275,14 @@ class Healthcheck(Source):
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class OnBuild(Source):
     """Keeps an instruction for builds from this image; ``trigger`` is its text, with its here-documents."""
 
     trigger: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Maintainer(Source):
     """Names the author, the old way. Never expanded."""
 

@@ -91,9 +91,8 @@ def _doc(comments: tuple[str, ...], name: str) -> str:
 
 
 def _from(node: Node) -> i.From:
-    written = ""
-    if len(node.words) == 3 and node.words[1].lower() == "as":
-        written = node.words[2]
+    as_, written = node.words[1:] if len(node.words) == 3 else ("", "")
+    if as_.lower() == "as":
         if not _STAGE_NAME.fullmatch(written.lower()):
             problem = "name can't start with a number or contain symbols"
             raise DockerfileError(f"invalid name for build stage: {quote(written)}, {problem}")
@@ -105,6 +104,7 @@ def _from(node: Node) -> i.From:
         image=node.words[0],
         name=written.lower(),
         name_as_written=written,
+        as_=as_,
         platform=flags.text("platform"),
         doc=_doc(node.comments, written.lower()),
     )

@@ -13,6 +13,7 @@ from dockersim.dockerfile import (
     STEP_NAME,
     IgnoreRules,
     MountFlag,
+    check,
     detect_syntax,
     expand,
     expand_word,
@@ -29,11 +30,12 @@ from dockersim.errors import DockerfileError
 
 # Pieces that mean something to one of the parsers, so that random texts reach their corners.
 PIECES = [
-    *KEYWORDS, *(word.lower() for word in KEYWORDS), " ", "\t", "\n", "\r\n", "\\", "`", "\\\n", "`\n", "#", "\n# ",
-    "$", "${", "}", ":-", "-", "+", ":?", "##", "%", "/", "//", "'", '"', "<<EOF", "<<-", "<<'a b'", "\nEOF\n", "[", "]",
-    '["a", "b"]', '["\\ud800"]', "[1e999]", ",", "=", "a=b", "--from=x", "--mount=type=cache,target=/x", "--link", "--",
-    "AS", "NONE", "escape=`", "syntax=x", "check=skip=all", "*", "**", "?", "!", "[a-z]", "[^", "é", "\x00", "\ufeff",
-    "\ud800", "\x1c",
+    *KEYWORDS, *(word.lower() for word in KEYWORDS),
+    " ", "\t", "\n", "\r\n", "\\", "`", "\\\n", "`\n", "#", "\n# ",
+    "$", "${", "}", ":-", "-", "+", ":?", "##", "%", "/", "//", "'", '"', "<<EOF", "<<-", "<<'a b'", "\nEOF\n", "[",
+    "]", '["a", "b"]', '["\\ud800"]', "[1e999]", ",", "=", "a=b", "--from=x", "--mount=type=cache,target=/x", "--link",
+    "--", "AS", "NONE", "escape=`", "syntax=x", "check=skip=all", "*", "**", "?", "!", "[a-z]", "[^", "é", "\x00",
+    "\ufeff", "\ud800", "\x1c",
 ]  # fmt: skip
 texts = st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 names = st.text("ab/.*", max_size=12)
@@ -47,6 +49,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "expand_words": lambda text: expand_words(text, {"a": "1 2", "b": ""}),
     "step name": lambda text: expand(text, {"a": "1"}, lexing=STEP_NAME),
     "value": lambda text: expand_word("${a#$a}${a%%$a}${a/$a/$a}${a//$a/x}", {"a": text}),
+    "checks": lambda text: check(f"FROM x\n{text}"),
     "ignore rules": lambda text: IgnoreRules.parse(text).decide(text),
     "prune": lambda text: IgnoreRules.parse(text).may_prune("a/b"),
     "pattern": lambda text: match_pattern(text, text),
@@ -164,6 +167,7 @@ def ratio_of_times(work: Callable[[int], object], small: int) -> float:
 WORK: dict[str, Callable[[int], object]] = {
     "many variables in a word": lambda n: expand_word("$a${b:-x}" * n, {"a": "1"}),
     "a long value under a pattern": lambda n: expand_word("${a#*b*b*b*c}${a%%b*c*d}${a//a*c/x}", {"a": "ab" * n}),
+    "many checks": lambda n: check("FROM x\n" + "ENV a=$b\nCOPY $a /\n" * n),
     "many instructions": lambda n: parse("FROM x\n" + "RUN echo $HOME\n" * n).stages,
     "one long instruction": lambda n: parse("FROM x\nRUN a" + " \\\n b" * n).stages,
     "a long here-document": lambda n: parse("FROM x\nRUN <<E\n" + "line\n" * n + "E\n").stages,

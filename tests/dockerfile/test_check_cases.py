@@ -1,0 +1,107 @@
+"""Every case of build-checks.json and rule of build-check-rules.json: BuildKit's linter tests and documentation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dockersim.dockerfile import CheckReport, IgnoreRules, check, check_report
+from dockersim.dockerfile.ignore import NO_RULES
+from dockersim.dockerfile.rules import RULES, CheckOptions
+from dockersim.errors import DockerfileError
+
+from .recorded import FOLDER, cases, kinds
+
+FILE = "build-checks.json"
+Case = dict[str, Any]
+
+
+def report(case: Case, **options: Any) -> CheckReport:
+    ignore = case.get("dockerignore")
+    return check_report(
+        case.get("dockerfile_used", case["dockerfile"]),
+        build_args=case.get("build_args"),
+        ignore=IgnoreRules.parse(ignore) if ignore else NO_RULES,
+        **options,
+    )
+
+
+def found(seen: CheckReport) -> list[tuple[str, int, str]]:
+    return [(finding.rule, finding.line, finding.message) for finding in seen.findings]
+
+
+def expected(warnings: list[Case]) -> list[tuple[str, int, str]]:
+    rows = [(warning["rule"], warning["line"], warning["detail"]) for warning in warnings]
+    return sorted(rows, key=lambda row: row[1:])
+
+
+def same_error(seen: DockerfileError | None, wanted: str | None) -> bool:
+    if seen is None or wanted is None:
+        return seen is None and wanted is None
+    return seen.message in wanted
+
+
+@cases(FILE, "lint")
+@pytest.mark.parametrize("mode", ["build", "check"])
+def test_findings(case: Case, mode: str) -> None:
+    seen = report(case, target="" if mode == "build" else None)
+    wanted = case[f"expected_{mode}"]
+    assert found(seen) == expected(wanted["warnings"])
+    for finding, warning in zip(
+        seen.findings, sorted(wanted["warnings"], key=lambda w: (w["line"], w["detail"])), strict=True
+    ):
+        assert (finding.url, finding.description) == (warning["url"], warning["description"])
+    assert same_error(seen.error, wanted["error"])
+
+
+@cases(FILE, "docs_example")
+def test_example_of_the_documentation(case: Case) -> None:
+    seen = report(case)
+    assert found(seen) == expected(case["observed_check"]["warnings"])
+    assert same_error(seen.error, case["observed_check"]["error"])
+
+
+@cases(FILE, "lint_options")
+def test_options(case: Case) -> None:
+    if case["observed"]["error"]:
+        with pytest.raises(DockerfileError) as caught:
+            CheckOptions.parse(case["value"])
+        assert caught.value.message == case["observed"]["error"]
+        return
+    options = CheckOptions.parse(case["value"])
+    wanted = case["observed"]["config"]
+    assert (options.error, options.skip_all, options.experimental_all) == (
+        wanted["error"],
+        wanted["skip_all"],
+        wanted["experimental_all"],
+    )
+    assert options.skip == set(wanted["skip"] or ())
+    assert options.experimental == set(wanted["experimental"] or ())
+
+
+def test_every_rule_is_known_by_its_name_and_page() -> None:
+    path = FOLDER / "build-check-rules.json"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    wanted = json.loads(path.read_text("utf-8"))["rules"]
+    rows = [(rule["name"], rule["description"], rule["url"] or "", rule["experimental"]) for rule in wanted]
+    assert sorted((rule.name, rule.description, rule.url, rule.experimental) for rule in RULES) == sorted(rows)
+
+
+def test_every_kind_of_case_is_run() -> None:
+    assert kinds(FILE) <= {"lint", "docs_example", "lint_options"}
+
+
+def test_variables_of_a_known_base_image_are_defined() -> None:
+    text = "FROM python:3\nENV A=$PYTHON_VERSION\n"
+    assert [finding.rule for finding in check(text)] == ["UndefinedVar"]
+    assert check(text, environments={"python:3": {"PYTHON_VERSION": "3.12"}}) == []
+
+
+def test_stages_the_target_does_not_need_are_left_alone() -> None:
+    text = "FROM scratch AS a\nENV A b\nFROM scratch AS c\nCOPY --from=a x x\nFROM scratch AS d\nENV D e\n"
+    assert [finding.line for finding in check(text)] == [2, 6]
+    assert [finding.line for finding in check(text, target="c")] == [2]
+    assert [finding.line for finding in check(text, target="")] == [6]
