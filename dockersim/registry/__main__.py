@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from dockersim.errors import DockersimError, RegistryError
-from dockersim.registry.server.service import LOOPBACK, running, serve
+from dockersim.registry.server.service import LOOPBACK, OTHER_SERVES, RootIsServed, serve
 
 
 def main() -> int:
-    """Serve until stopped; 0 also if another process serves this root already."""
+    """Serve until stopped; return the exit code."""
     parser = argparse.ArgumentParser(prog="dockersim registry serve")
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--host", default=LOOPBACK)
@@ -22,9 +22,10 @@ def main() -> int:
     ports = [given.port, 0] if given.or_any_port and given.port else [given.port]
     try:
         _serve(given, ports)
+    except RootIsServed as error:
+        print(error, file=sys.stderr)
+        return OTHER_SERVES
     except DockersimError as error:
-        if given.or_any_port and running(given.root) is not None:
-            return 0
         print(error, file=sys.stderr)
         return 1
     return 0

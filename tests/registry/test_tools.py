@@ -10,7 +10,7 @@ from image import Store
 from peers import dockerd, needs, run
 from test_transfer import run as drive
 
-from dockersim.oci import Index, Platform, parse_reference
+from dockersim.oci import Descriptor, Index, Platform, parse_reference
 from dockersim.registry import Address, MemoryLog, RegistryClient, Settings, endpoint_for, pull, push
 
 __all__ = ["dockerd"]
@@ -24,8 +24,6 @@ def layout(tmp_path: Path) -> Path:
     store = Store(tmp_path / "made")
     manifest = store.image({"a": b"one"}, {"b": b"two" * 100_000})
     data = manifest.to_json()
-    from dockersim.oci import Descriptor
-
     entry = Descriptor(manifest.media_type, store.content.put(data), len(data))
     (store.content.root / "index.json").write_bytes(Index((entry,)).to_json())
     return store.content.root
@@ -58,11 +56,11 @@ def test_skopeo_is_denied_the_namespace_of_a_user(server: Address, layout: Path)
     where = f"docker://{server.registry}/alice/image:1"
     copy = ["skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false"]
     run(*copy, "--dest-creds", "alice:secret", f"oci:{layout}", where)
-    with pytest.raises(AssertionError, match="denied|unauthorized"):
+    with pytest.raises(AssertionError, match=r"denied|unauthorized"):
         run(*copy, "--dest-creds", "mallory:m", f"oci:{layout}", where)
-    with pytest.raises(AssertionError, match="authentication required|unauthorized|denied"):
+    with pytest.raises(AssertionError, match=r"authentication required|unauthorized|denied"):
         run(*copy, f"oci:{layout}", where)
-    with pytest.raises(AssertionError, match="incorrect username or password|unauthorized"):
+    with pytest.raises(AssertionError, match=r"incorrect username or password|unauthorized"):
         run(*copy, "--dest-creds", "alice:guess", f"oci:{layout}", where)
 
 
@@ -87,7 +85,7 @@ def test_docker_logs_in_pushes_and_pulls(server: Address, tmp_path: Path, docker
     with pytest.raises(AssertionError, match="incorrect username or password"):
         dockerd(*config, "login", "--username", "alice", "--password-stdin", server.registry, stdin=b"guess")
     dockerd("tag", str(here), f"{server.registry}/alice/app:2")
-    with pytest.raises(AssertionError, match="denied|unauthorized|authentication"):
+    with pytest.raises(AssertionError, match=r"denied|unauthorized|authentication"):
         dockerd("push", f"{server.registry}/alice/app:2")
     assert "digest: sha256:" in dockerd(*config, "push", f"{server.registry}/alice/app:2")
     dockerd("rmi", str(here), f"{server.registry}/alice/app:2")

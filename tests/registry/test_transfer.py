@@ -139,7 +139,7 @@ def test_an_index_gives_the_image_of_this_machine(server: Address, tmp_path: Pat
         client.put_manifest("alice/app", "latest", index.to_json(), index.media_type)
         _, pulled = run(pull(client, APP, there.content, there.layers, AMD64))
         assert pulled.digest == entries[1].digest
-        with pytest.raises(ImageError, match="no matching manifest for linux/s390x.*linux/amd64, linux/arm64"):
+        with pytest.raises(ImageError, match=r"no matching manifest for linux/s390x.*linux/amd64, linux/arm64"):
             run(pull(client, APP, there.content, there.layers, Platform("s390x", "linux")))
 
 

@@ -88,7 +88,7 @@ class RegistryApp:
             self.log.record(
                 WireEvent.of(
                     request.method,
-                    request.url.path,
+                    request.scope["path"],
                     query=request.url.query,
                     status=count.status,
                     bytes_in=count.bytes_in,
@@ -112,8 +112,9 @@ class RegistryApp:
             return refusal(Problem(Code.UNKNOWN, "the registry's disk failed"), request)
 
     async def _dispatch(self, request: Request) -> Response:
+        # Not request.url.path: parsing an address drops line breaks, so that another name would be checked than came.
         for pattern, handlers in _ROUTES:
-            if (match := pattern.fullmatch(request.url.path)) is None:
+            if (match := pattern.fullmatch(request.scope["path"])) is None:
                 continue
             handler = handlers.get(request.method)
             if handler is None:
@@ -136,7 +137,7 @@ def refusal(problem: Problem, request: Request) -> Response:
 def challenge(request: Request) -> str:
     """Say where tokens are to be had, and which scope this request wants."""
     parameters = [("realm", f"{request.base_url}token"), ("service", SERVICE)]
-    if match := re.match(r"/v2/(.+)/(?:blobs|manifests|tags|referrers)/", request.url.path):
+    if match := re.match(r"/v2/(.+)/(?:blobs|manifests|tags|referrers)/", request.scope["path"]):
         parameters.append(("scope", f"repository:{match[1]}:pull,push"))
     return "Bearer " + ",".join(f'{name}="{_quotable(value)}"' for name, value in parameters)
 

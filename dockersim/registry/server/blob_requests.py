@@ -63,10 +63,10 @@ async def start(call: Call) -> Response:
 
 
 async def status(call: Call) -> Response:
-    """Answer GET of a session: how much has arrived."""
+    """Answer GET of a session: how much has arrived, once whoever still writes to it is done."""
     await call.check_push()
-    upload = call.store.resume_upload(call.repository, names.session(call.item))
-    return _accepted(call, upload, status=204)
+    async with call.registry.sessions.use(call.repository, names.session(call.item)) as upload:
+        return _accepted(call, upload, status=204)
 
 
 async def chunk(call: Call) -> Response:

@@ -33,7 +33,14 @@ STOP_SECONDS: Final = 5.0
 KEEP_ALIVE_SECONDS: Final = 75
 """nginx's default; uvicorn's five seconds cut off clients that hash a large layer between two requests."""
 
+OTHER_SERVES: Final = 3
+"""Exit code of a process that finds its root served by another."""
+
 INSTANCE_HEADER: Final = "Dockersim-Registry"
+
+
+class RootIsServed(RegistryError):
+    """Another process serves this root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,11 @@ def ensure_running(root: Path) -> Address:
     while time.monotonic() < deadline:
         if (address := running(root)) is not None:
             return address
-        if process.poll() not in (None, 0):
+        if process.poll() == OTHER_SERVES:
+            # Another start was quicker, or the one before is still shutting down: look again, then try again.
+            time.sleep(0.1)
+            process = _start(root, _last_port(root)) if running(root) is None else process
+        elif process.poll() is not None:
             raise RegistryError(f"the practice registry did not start: {_last_line(root / 'registry.log')}")
         time.sleep(0.02)
     raise RegistryError(
@@ -154,7 +165,7 @@ def stop(root: Path) -> bool:
 
 def _start(root: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dockersim.registry", "--root", str(root), "--port", str(port), "--or-any-port"]
-    with (root / "registry.log").open("wb") as log:
+    with (root / "registry.log").open("ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
         )
@@ -194,7 +205,7 @@ class _hold:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._descriptor)
-            raise RegistryError(f"another registry already serves {self._path.parent}") from error
+            raise RootIsServed(f"another registry already serves {self._path.parent}") from error
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)

@@ -1,0 +1,118 @@
+"""The registry as a process: started once, found again, stopped, killed; what it has stays."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dockersim.errors import RegistryError
+from dockersim.registry import Address, ensure_running, running, serve, stop
+
+
+def sha(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def upload(address: Address, data: bytes) -> None:
+    url = f"{address.url}/v2/test/app/blobs/uploads/?digest={sha(data)}"
+    assert httpx.post(url, content=data, trust_env=False).status_code == 201
+
+
+def fetch(address: Address, data: bytes) -> bytes:
+    return httpx.get(f"{address.url}/v2/test/app/blobs/{sha(data)}", trust_env=False).content
+
+
+def test_started_twice_is_one_process_and_stopping_ends_it(root: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        addresses = set(pool.map(lambda _: ensure_running(root), range(4)))
+    (address,) = addresses
+    assert address.host == "127.0.0.1" and running(root) == address
+    assert stop(root) and not stop(root)
+    assert running(root) is None and not (root / "server.json").exists()
+
+
+def test_a_restart_keeps_everything_and_the_port(root: Path) -> None:
+    first = ensure_running(root)
+    upload(first, b"one")
+    token = httpx.get(f"{first.url}/token", auth=("alice", "secret"), trust_env=False).json()["token"]
+    stop(root)
+    second = ensure_running(root)
+    assert (second.port, second.pid != first.pid) == (first.port, True)
+    assert fetch(second, b"one") == b"one"
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{second.url}/v2/", headers=headers, trust_env=False).status_code == 200
+
+
+def test_a_port_that_is_taken_is_one_clear_line(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RegistryError, match=rf"^port {port} on 127.0.0.1 is already taken; choose another"):
+            serve(root, port=port)
+        command = [sys.executable, "-m", "dockersim.registry", "--root", str(root), "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+def test_a_port_that_was_taken_meanwhile_is_replaced(root: Path) -> None:
+    first = ensure_running(root)
+    stop(root)
+    with socket.create_server(("127.0.0.1", first.port)):
+        assert ensure_running(root).port != first.port
+
+
+def test_a_stale_server_json_whose_pid_is_another_process_is_not_killed(root: Path) -> None:
+    first = ensure_running(root)
+    os.kill(first.pid, signal.SIGKILL)
+    text = (root / "server.json").read_text().replace(str(first.pid), str(os.getpid()), 1)
+    (root / "server.json").write_text(text)
+    assert running(root) is None and stop(root) is False
+    assert ensure_running(root).pid != os.getpid()
+
+
+def test_kill_9_in_the_middle_of_uploads_loses_nothing_acknowledged(root: Path) -> None:
+    rng = random.Random(7)
+    kept: list[bytes] = []
+    for _ in range(5):
+        address = ensure_running(root)
+        killer = threading.Timer(rng.uniform(0.02, 0.2), os.kill, (address.pid, signal.SIGKILL))
+        killer.start()
+        try:
+            for _ in range(1000):
+                data = rng.randbytes(rng.randrange(2_000_000))
+                upload(address, data)
+                kept.append(data)
+        except httpx.TransportError:
+            pass
+        killer.join()
+    address = ensure_running(root)
+    assert all(fetch(address, data) == data for data in kept)
+    blobs = list((root / "blobs" / "sha256").iterdir())
+    assert all(path.name == hashlib.sha256(path.read_bytes()).hexdigest() for path in blobs)
+
+
+def test_a_session_outlives_the_process(root: Path) -> None:
+    data = random.Random(3).randbytes(3_000_000)
+    first = ensure_running(root)
+    location = httpx.post(f"{first.url}/v2/test/app/blobs/uploads/", trust_env=False).headers["location"]
+    httpx.patch(f"{first.url}{location}", content=data[:2_000_000], trust_env=False)
+    os.kill(first.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while running(root) is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    second = ensure_running(root)
+    answer = httpx.get(f"{second.url}{location}", trust_env=False)
+    assert answer.headers["range"] == "0-1999999"
+    url = f"{second.url}{location}?digest={sha(data)}"
+    assert httpx.put(url, content=data[2_000_000:], trust_env=False).status_code == 201
