@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
-from IPython.display import publish_display_data
 
 from dockersim.engine import Engine
 from dockersim.engine.build import Build
@@ -55,17 +54,17 @@ class DockerMagics(Magics):
             from dockersim.jupyter.stepper import Stepper  # ipywidgets takes its time to import
 
             return Stepper(begin(asked, cell))
-        progress = _Printer(asked.tags)
-        build = begin(asked, cell, progress)
+        build = begin(asked, cell)
+        build.listen(_Printer(build.options.names))
         try:
             build.finish()
         finally:
             if build.steps:
-                _show_table(build)
+                _show_table(self.shell, build)
         return None
 
 
-def begin(asked: DockerfileCell, text: str, on_event: Callable[[Event], None] | None = None) -> Build:
+def begin(asked: DockerfileCell, text: str) -> Build:
     """Begin the build that a cell asks for; nothing of the text is written to disk."""
     return Engine().build(
         asked.context,
@@ -75,15 +74,15 @@ def begin(asked: DockerfileCell, text: str, on_event: Callable[[Event], None] | 
         asked.target or None,
         asked.no_cache,
         text=text,
-        on_event=on_event,
     )
 
 
-def _show_table(build: Build) -> None:
+def _show_table(shell: Any, build: Build) -> None:
     """Show the table of steps, those that the build never came to at its end."""
     left = build.plan.steps[len(build.steps) :] if build.plan else ()
     table = steps_html((step.event for step in build.steps), left)
-    publish_display_data({"text/html": table, "text/plain": step_table((step.event for step in build.steps), left)})
+    plain = step_table((step.event for step in build.steps), left)
+    shell.display_pub.publish(data={"text/html": table, "text/plain": plain})
 
 
 def run_command(words: list[str]) -> int:

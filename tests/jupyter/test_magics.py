@@ -1,0 +1,132 @@
+"""The extension in a real IPython shell: magics, errors of one line, drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from dockersim.errors import DockersimError
+from dockersim.jupyter import Stepper, draw
+from dockersim.jupyter.arguments import parse_cell
+from dockersim.jupyter.drawing import HINT
+from dockersim.jupyter.failures import install
+from dockersim.jupyter.magics import DockerMagics
+
+from ..views.example import Workshop
+
+SCRATCH = "%%dockerfile {options}\nFROM scratch\nCOPY app.py /\nENV GREETING=hello\n"
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """A shell with the extension, in a folder with an app.py, with a root of its own."""
+    monkeypatch.setenv("DOCKERSIM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.py").write_text("print('hello')\n")
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell(config=config)
+    assert shell.run_cell("%load_ext dockersim").success
+    yield shell
+    shell.restore_sys_module_state()
+
+
+def test_a_cell_is_built_with_progress_and_a_table(shell: InteractiveShell, capsys: Any) -> None:
+    assert shell.run_cell(SCRATCH.format(options="-t hello")).success
+    out = capsys.readouterr().out
+    assert "] COPY app.py /\n" in out
+    assert "naming to docker.io/library/hello:latest done" in out
+    assert "LINE      INSTRUCTION" in out
+    assert not (Path.cwd() / "Dockerfile").exists()
+
+
+def test_a_cell_with_step_gives_a_stepper_before_its_first_step(shell: InteractiveShell) -> None:
+    stepper = shell.run_cell(SCRATCH.format(options="--step")).result
+    assert isinstance(stepper, Stepper)
+    assert stepper.position == 0
+    stepper.build.finish()
+    assert stepper.position == 3
+
+
+def test_build_arguments_and_target_reach_the_build(shell: InteractiveShell, capsys: Any) -> None:
+    cell = "%%dockerfile --build-arg WHO=you --target one\nFROM scratch AS one\nARG WHO\nENV A=$WHO\nFROM scratch\n"
+    assert shell.run_cell(cell).success
+    assert "ENV A=$WHO" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("%%dockerfile\nFORM scratch\n", "Dockerfile:1: "),
+        ("%%dockerfile\nFROM scratch\nCOPY missing /\n", "Dockerfile:2: "),
+        ("%%dockerfile nowhere\nFROM scratch\n", 'path "nowhere" not found'),
+        ("%%dockerfile --colour\nFROM scratch\n", "unrecognized arguments: --colour"),
+        ("%%dockerfile 'open\nFROM scratch\n", "close the quotes"),
+        ("%%dockerfile --build-arg A\nFROM scratch\n", "it must be NAME=VALUE"),
+    ],
+    ids=["unknown instruction", "missing source", "missing context", "unknown option", "open quote", "no value"],
+)
+def test_errors_are_one_line_without_a_traceback(shell: InteractiveShell, capsys: Any, cell: str, words: str) -> None:
+    result = shell.run_cell(cell)
+    seen = capsys.readouterr()
+    assert not result.success
+    assert words in seen.err
+    assert seen.err.count("\n") == 1
+    assert "Traceback" not in seen.out + seen.err
+
+
+def test_other_errors_keep_their_traceback(shell: InteractiveShell, capsys: Any) -> None:
+    assert not shell.run_cell("1 / 0").success
+    assert "Traceback" in capsys.readouterr().out
+
+
+def test_a_command_that_fails_fails_the_cell(capsys: Any) -> None:
+    shell = InteractiveShell()
+    asked: list[list[str]] = []
+    shell.register_magics(DockerMagics(shell, lambda words: asked.append(words) or len(words)))
+    install(shell)
+    assert not shell.run_cell("%docker run 'two words'").success
+    assert asked == [["run", "two words"]]
+    assert capsys.readouterr().err == "docker run: exit code 2\n"
+    assert shell.run_cell("%docker").success
+    assert not shell.run_cell("%docker run 'open").success
+
+
+def test_help_lists_the_options_and_builds_nothing(capsys: Any) -> None:
+    assert parse_cell("--help") is None
+    assert "--build-arg NAME=VALUE" in capsys.readouterr().out
+
+
+def test_a_drawing_is_a_picture_and_text() -> None:
+    build = Workshop().build()
+    build.finish()
+    drawing = draw(build)
+    assert "■ BASE  120MB" in str(drawing)
+    bundle = drawing._repr_mimebundle_()
+    if drawing.svg is None:
+        pytest.skip("Graphviz is not installed")
+    assert "<svg" in bundle["image/svg+xml"]
+    assert HINT not in bundle["text/plain"]
+
+
+def test_without_dot_the_drawing_is_plain_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    build = Workshop().build()
+    drawing = draw(build)
+    assert drawing.svg is None
+    bundle = drawing._repr_mimebundle_()
+    assert list(bundle) == ["text/plain"]
+    assert bundle["text/plain"].endswith(HINT)
+
+
+def test_errors_are_a_closed_set(capsys: Any) -> None:
+    shell = InteractiveShell()
+    install(shell)
+    shell.push({"DockersimError": DockersimError})
+    shell.run_cell("raise DockersimError('no; do this')")
+    assert capsys.readouterr().err == "no; do this\n"
