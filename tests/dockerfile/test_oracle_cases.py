@@ -25,16 +25,8 @@ def dockerfiles() -> list[Any]:
     path = FOLDER / "oracle.json"
     if not path.exists():
         return [pytest.param("", {}, marks=pytest.mark.skip(f"no {path}"))]
-    cases = json.loads(path.read_text("utf-8"))["cases"]
-    found = [(case["case"], case["expected"]) for case in cases]
-    return [
-        pytest.param(text_of(case), expected, id=case["name"]) for case, expected in found if text_of(case) is not None
-    ]
-
-
-def text_of(case: Case) -> str | None:
-    entry = case["context"].get("Dockerfile")
-    return entry.get("content") if isinstance(entry, dict) else entry
+    cases = [(case["case"], case["expected"]) for case in json.loads(path.read_text("utf-8"))["cases"]]
+    return [pytest.param(case["dockerfile"], expected, id=case["name"]) for case, expected in cases]
 
 
 @pytest.mark.parametrize(("text", "expected"), dockerfiles())
