@@ -1,0 +1,92 @@
+"""apt-get, dpkg and useradd in a real, small Debian: as root in namespaces, as a user in namespaces and under proot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .test_as_user import _NOBODY, _PROJECT, python_for_everybody
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.peer,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can lay out a Debian, and become somebody else"),
+    pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap"),
+]
+_CACHE = Path("/var/tmp/dockersim-test-cache/sandbox-bookworm.tar")
+_SCRIPT = """
+set -e
+apt-get update -q
+apt-get install -yq --no-install-recommends tree openssh-client
+tree --version
+useradd -m app
+su app -c true || echo "no switch of user"
+mkdir /t && tar -C /t -xf /var/tmp/owned.tar && ls /t
+dpkg --audit
+! ls /etc/resolv.conf.d 2>/dev/null
+echo all done
+"""
+_PROGRAM = """
+import os, subprocess, sys
+from pathlib import Path
+from dockersim.sandbox import DirectoryRoot, OverlayRoot, ProcessSpec, choose, host_environment
+name, place, tar, script = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+(place / "root").mkdir()
+owners = "--same-owner" if os.geteuid() == 0 else "--no-same-owner"
+subprocess.run(["tar", "-xpf", tar, owners, "--exclude=./dev/*", "-C", str(place / "root")], check=True)
+sandbox = choose(name, place / "scratch")
+root = DirectoryRoot(place / "root")
+if sandbox.rung.overlay:
+    for part in ("upper", "work"):
+        (place / part).mkdir()
+    root = OverlayRoot((place / "root",), place / "upper", place / "work")
+host = host_environment(os.environ)
+env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
+process = ProcessSpec(("/bin/sh", "-c", script), env | dict(host.env), mounts=host.mounts)
+ended = sandbox.run(root, process, lambda stream, piece: os.write(1, piece))
+left = place / ("upper" if sandbox.rung.overlay else "root")
+ours = [path for path in ("etc/apt/apt.conf.d/zz-dockersim", "run/dockersim", "dev/null") if (left / path).exists()]
+print("left:", ours)
+sys.exit(ended.code)
+"""
+
+
+@pytest.fixture(scope="module")
+def debian() -> Path:
+    """A minimal Debian as a tar, made once and kept for the next run."""
+    if not _CACHE.exists():
+        _CACHE.parent.mkdir(parents=True, exist_ok=True)
+        draft = _CACHE.with_name(f"sandbox-{os.getpid()}.tar")
+        subprocess.run(["mmdebstrap", "-q", "--variant=minbase", "bookworm", str(draft)], check=True)
+        draft.replace(_CACHE)
+    return _CACHE
+
+
+@pytest.mark.parametrize(("name", "user"), [("namespaces", 0), ("userns", _NOBODY), ("proot", _NOBODY)])
+def test_apt_get_install(name: str, user: int, place: Path, debian: Path) -> None:
+    if name == "proot" and shutil.which("proot") is None:
+        pytest.skip("needs proot")
+    python = python_for_everybody() if user else sys.executable
+    shutil.copytree(_PROJECT / "dockersim", place / "code" / "dockersim")
+    subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
+    work = place / "work"
+    work.mkdir()
+    os.chown(work, user, user)
+    become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    (place / "owned.tar").touch()
+    script = _SCRIPT.replace("/var/tmp/owned.tar", "/tmp/owned.tar").replace(
+        "mkdir /t &&", "mkdir /t && cd /t && touch x && tar --owner=7 --group=8 -cf /tmp/owned.tar x && rm x && cd / &&"
+    )
+    ran = subprocess.run(
+        [*become, python, "-c", _PROGRAM, name, str(work), str(debian), script],
+        env=os.environ | {"PYTHONPATH": str(place / "code")}, cwd="/",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-4000:]
+    assert "all done" in ran.stdout
+    assert "left: []" in ran.stdout
