@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import stat
@@ -333,3 +334,13 @@ def test_devices_and_owners_are_real_for_root(make) -> None:
         "character special file 1 3 5 6\n1000:2000\n"
     )
     assert brief(bench.changes("chown 7:8 f; mknod zero c 1 5")) == "f zero"
+
+
+def test_large_contents_are_copied_whole_from_a_tar_on_disk(make, tmp_path: Path) -> None:
+    content = os.urandom(3 << 20)
+    bench = Bench(make, file("small", b"s"), file("large", content))
+    tar = tmp_path / "layer.tar"
+    with bench.source.open_tar(bench.layers[0]) as memory:
+        tar.write_bytes(memory.read())
+    bench.source.open_tar = lambda diff_id: tar.open("rb")  # type: ignore[method-assign]
+    assert bench.sees("sha256sum < large").split()[0] == hashlib.sha256(content).hexdigest()
