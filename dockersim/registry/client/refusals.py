@@ -10,7 +10,6 @@ RegistryError
 from __future__ import annotations
 
 import json
-import ssl
 
 from dockersim.errors import AccessDenied, RegistryError
 from dockersim.registry.client.answer import Answer
@@ -39,6 +38,8 @@ class TooManyRequests(RegistryError):
 
 def unreachable(endpoint: Endpoint, error: Exception) -> Unreachable:
     """Say why no answer came."""
+    import ssl  # costs 10 ms, and only who has no answer needs it
+
     if endpoint.is_practice:
         hint = "start it with dockersim registry serve"
     else:

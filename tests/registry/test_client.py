@@ -1,0 +1,207 @@
+"""The client against registries that are not ours: Debian's, one that redirects, one that breaks off, one that lies."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from image import Store
+from test_transfer import run as drive
+
+from dockersim.errors import AccessDenied, ContentError, RegistryError
+from dockersim.oci import Descriptor, Platform, parse_reference
+from dockersim.registry import (
+    CredentialFile,
+    Credentials,
+    MemoryLog,
+    RegistryClient,
+    Settings,
+    TooManyRequests,
+    endpoint_of,
+    pull,
+    push,
+)
+
+BLOB = bytes(range(256)) * 4000
+DIGEST = "sha256:" + hashlib.sha256(BLOB).hexdigest()
+LAYER = Descriptor("application/octet-stream", DIGEST, len(BLOB))
+ALICE = Credentials("alice", "wonderland")
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A server whose answer to GET the test gives; it keeps the headers it was sent."""
+
+    protocol_version = "HTTP/1.0"
+    script: Callable[[Stranger], None]
+    seen: list[dict[str, str]]
+
+    def do_GET(self) -> None:
+        self.seen.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
+        type(self).script(self)
+
+    do_HEAD = do_GET
+
+    def say(self, status: int, body: bytes = b"", /, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def stranger(script: Callable[[Stranger], None]) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    seen: list[dict[str, str]] = []
+    handler = type("Scripted", (Stranger,), {"script": staticmethod(script), "seen": seen})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}", seen
+        finally:
+            server.shutdown()
+
+
+def client_of(registry: str, credentials: Credentials | None = None, log: MemoryLog | None = None) -> RegistryClient:
+    return RegistryClient(endpoint_of(registry, Settings()), credentials, log or MemoryLog())
+
+
+def fetch(client: RegistryClient, store: Store, blob: Descriptor = LAYER) -> None:
+    with store.content.writer() as into:
+        for _ in client.fetch_blob("alice/app", blob, into):
+            pass
+
+
+@pytest.mark.peer
+def test_push_and_pull_with_debians_registry(debian_registry: str, tmp_path: Path) -> None:
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    registry = debian_registry.removeprefix("http://")
+    reference = parse_reference(f"{registry}/alice/app")
+    manifest = here.image({"a": b"one"}, {"b": BLOB * 10})
+    with client_of(registry) as client:
+        _, pushed = drive(push(client, reference, manifest, here.content, here.layers))
+        _, pulled = drive(pull(client, reference, there.content, there.layers, Platform("amd64", "linux")))
+        assert client.tags("alice/app") == ["latest"]
+    assert pulled.digest == pushed.digest
+
+
+def test_a_redirect_to_a_blob_store_carries_no_credentials_and_logs_no_signature(tmp_path: Path) -> None:
+    with stranger(lambda ask: ask.say(200, BLOB)) as (blob_store, seen_there):
+
+        def registry(ask: Stranger) -> None:
+            if ask.headers["Authorization"] is None:
+                ask.say(401, WWW_Authenticate='Basic realm="x"')
+            else:
+                ask.say(307, Location=f"http://{blob_store}/data?X-Amz-Signature=s3cret")
+
+        with stranger(registry) as (address, seen_here):
+            log = MemoryLog()
+            with client_of(address, ALICE, log) as client:
+                fetch(client, Store(tmp_path))
+    assert seen_here[-1]["authorization"] == ALICE.basic()
+    assert "authorization" not in seen_there[0]
+    assert "s3cret" not in "".join(event.to_json() for event in log.events)
+    assert [event.status for event in log.events] == [401, 307, 200]
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    def script(ask: Stranger) -> None:
+        first = int(ask.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        part = BLOB[first : first + 600_000]
+        ask.say(206 if first else 200, part, Content_Length=str(len(BLOB) - first))
+
+    with stranger(script) as (address, seen), client_of(address) as client:
+        fetch(client, Store(tmp_path))
+    assert [ask.get("range", "") for ask in seen] == ["", "bytes=600000-"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [(BLOB + b"more", "longer than"), (b"x" * len(BLOB), "digest")],
+    ids=["longer", "other bytes"],
+)
+def test_a_blob_that_is_not_what_it_should_be_is_not_stored(tmp_path: Path, body: bytes, words: str) -> None:
+    store = Store(tmp_path)
+    with (
+        stranger(lambda ask: ask.say(200, body)) as (address, _),
+        client_of(address) as client,
+        pytest.raises(ContentError, match=words),
+    ):
+        fetch(client, store)
+    assert not store.content.has(DIGEST)
+
+
+def test_a_manifest_that_is_not_the_digest_asked_for_is_refused() -> None:
+    with (
+        stranger(lambda ask: ask.say(200, b"{}")) as (address, _),
+        client_of(address) as client,
+        pytest.raises(ContentError, match="is not what"),
+    ):
+        client.fetch_manifest("alice/app", DIGEST)
+
+
+def test_an_endless_manifest_is_given_up() -> None:
+    with (
+        stranger(lambda ask: ask.say(200, bytes(9 << 20))) as (address, _),
+        client_of(address) as client,
+        pytest.raises(RegistryError, match="longer than any document"),
+    ):
+        client.fetch_manifest("alice/app", "latest")
+
+
+def test_a_password_is_not_sent_to_a_token_server_without_tls() -> None:
+    header = 'Bearer realm="http://tokens.example/token",service="x"'
+    with (
+        stranger(lambda ask: ask.say(401, WWW_Authenticate=header)) as (address, _),
+        client_of(address, ALICE) as client,
+        pytest.raises(RegistryError, match="not safe"),
+    ):
+        client.login()
+
+
+def test_redirects_in_circles_end() -> None:
+    with (
+        stranger(lambda ask: ask.say(302, Location="/v2/x")) as (address, _),
+        client_of(address) as client,
+        pytest.raises(RegistryError, match="circles"),
+    ):
+        client.tags("alice/app")
+
+
+def test_docker_hubs_limit_is_told_in_words() -> None:
+    body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}'
+    with (
+        stranger(lambda ask: ask.say(429, body, Retry_After="30")) as (address, _),
+        client_of(address) as client,
+        pytest.raises(TooManyRequests, match="try again in 30 seconds") as caught,
+    ):
+        client.resolve("alice/app", "latest")
+    assert caught.value.retry_after == 30
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"errors":[]}', b'{"errors":[{"code":1}]}', b"\xff"])
+def test_an_error_body_of_another_kind_is_no_trouble(body: bytes) -> None:
+    with (
+        stranger(lambda ask: ask.say(403, body)) as (address, _),
+        client_of(address) as client,
+        pytest.raises(AccessDenied),
+    ):
+        client.resolve("alice/app", "latest")
+
+
+def test_logins_are_kept_for_their_owner_only_and_apart(tmp_path: Path) -> None:
+    file = CredentialFile(tmp_path / "folder" / "auth.json")
+    assert file.load("ghcr.io") is None and not file.erase("ghcr.io")
+    file.save("ghcr.io", ALICE)
+    file.save("other", Credentials("bob", "x:y"))
+    assert (file.load("ghcr.io"), file.load("other")) == (ALICE, Credentials("bob", "x:y"))
+    assert file.path.stat().st_mode & 0o777 == 0o600
+    assert "wonderland" not in repr(file.load("ghcr.io"))
+    assert file.erase("ghcr.io") and file.load("ghcr.io") is None and file.load("other") is not None
