@@ -86,6 +86,7 @@ __all__ = [
     "Env",
     "ExecForm",
     "Expansion",
+    "ExpansionError",
     "Expose",
     "Finding",
     "From",

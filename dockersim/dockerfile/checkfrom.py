@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from dockersim.dockerfile import rules
 from dockersim.dockerfile.checkinstruction import Found
@@ -24,9 +24,9 @@ def default_base(from_: From, defaults: Mapping[str, str], escape: str) -> Found
         yield rules.INVALID_DEFAULT_ARG_IN_FROM, message
 
 
-def undeclared(expansion: Expansion, declared: Collection[str]) -> Found:
+def undeclared(unset: Iterable[str], declared: Collection[str]) -> Found:
     """Find names in a FROM that no ARG above declares."""
-    for name in expansion.unset:
+    for name in unset:
         if name not in declared:
             suggestion = nearest(name, declared)
             message = f"FROM argument '{name}' is not declared"

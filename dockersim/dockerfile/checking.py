@@ -17,7 +17,7 @@ from typing import Final
 
 from dockersim.dockerfile import rules
 from dockersim.dockerfile.checkfrom import default_base, platform_flag, undeclared
-from dockersim.dockerfile.checkinstruction import Found, as_it_is_read
+from dockersim.dockerfile.checkinstruction import Found, as_it_is_read, casing_of_from
 from dockersim.dockerfile.checkplatform import platform_args
 from dockersim.dockerfile.checkstage import StageChecker, StageState
 from dockersim.dockerfile.document import Dockerfile, Stage, parse
@@ -25,8 +25,9 @@ from dockersim.dockerfile.gotext import quote
 from dockersim.dockerfile.ignore import NO_RULES, IgnoreRules
 from dockersim.dockerfile.instructions import Arg, Copy, From, Instruction, Run
 from dockersim.dockerfile.interpreter import interpret
+from dockersim.dockerfile.node import Node
 from dockersim.dockerfile.rules import CheckOptions, Finding, Findings
-from dockersim.dockerfile.words import expand
+from dockersim.dockerfile.words import Expansion, ExpansionError, expand
 from dockersim.errors import DockerfileError
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -107,6 +108,7 @@ class _Checker:
         for warning in dockerfile.warnings:
             self.findings.add(rules.NO_EMPTY_CONTINUATION, "Empty continuation line", warning.line)
         for node in dockerfile.nodes:  # what is found before a mistake still counts
+            self.found(node, casing_of_from(node))
             instruction = interpret(node)
             self.found(instruction, as_it_is_read(instruction))
         if not dockerfile.stages:
@@ -115,7 +117,7 @@ class _Checker:
         self.casing(dockerfile.stages)
         self.builds(dockerfile.stages, dockerfile.global_args)
 
-    def found(self, instruction: Instruction, findings: Found) -> None:
+    def found(self, instruction: Instruction | Node, findings: Found) -> None:
         for rule, message in findings:
             self.findings.add(rule, message, instruction.at.line, instruction.comments)
 
@@ -175,15 +177,22 @@ class _Checker:
 
     def base(self, from_: From, values: Mapping[str, str], declared: set[str]) -> str:
         """Expand the name of the base, and look at the platform."""
-        name = expand(from_.image, values, self.escape, at=from_.at)
-        self.found(from_, undeclared(name, declared))
+        name = self.expand_from(from_, from_.image, values, declared)
         if not name.text:
             raise DockerfileError(f"base name ({from_.image}) should not be blank", at=from_.at)
         if from_.platform:
-            platform = expand(from_.platform, values, self.escape, at=from_.at)
-            self.found(from_, undeclared(platform, declared))
+            platform = self.expand_from(from_, from_.platform, values, declared)
             self.found(from_, platform_flag(from_, platform, values))
         return name.text
+
+    def expand_from(self, from_: From, word: str, values: Mapping[str, str], declared: set[str]) -> Expansion:
+        try:
+            expansion = expand(word, values, self.escape, at=from_.at)
+        except ExpansionError as error:
+            self.found(from_, undeclared(error.unset, declared))
+            raise
+        self.found(from_, undeclared(expansion.unset, declared))
+        return expansion
 
     def needed(self, stages: tuple[Stage, ...], bases: list[str]) -> set[int]:
         """Say which stages are built: all, or those that the target is made of."""

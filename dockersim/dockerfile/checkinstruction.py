@@ -10,6 +10,7 @@ from dockersim.dockerfile import rules
 from dockersim.dockerfile.gotext import clean_path, quote
 from dockersim.dockerfile.ignore import IgnoreRules
 from dockersim.dockerfile.instructions import Add, Arg, Copy, Env, From, Instruction, Label, Maintainer
+from dockersim.dockerfile.node import Node
 from dockersim.dockerfile.rules import Rule
 
 Found = Iterator[tuple[Rule, str]]
@@ -22,22 +23,22 @@ _REMOTE: Final = ("http://", "https://", "git://", "git@", "ssh://")
 
 
 def as_it_is_read(instruction: Instruction) -> Found:
-    """Check what can be said while the Dockerfile is read, in every stage."""
-    if isinstance(instruction, From):
-        yield from _casing(instruction)
-        if instruction.name:
-            yield from _description(instruction, "FROM", (instruction.name,))
+    """Check what can be said while the instructions are read, in every stage."""
+    if isinstance(instruction, From) and instruction.name:
+        yield from _description(instruction, "FROM", (instruction.name,))
     elif isinstance(instruction, Arg):
         yield from _description(instruction, "ARG", tuple(one.name for one in instruction.declarations))
     elif isinstance(instruction, Maintainer):
         yield rules.MAINTAINER_DEPRECATED, "Maintainer instruction is deprecated in favor of using label"
 
 
-def _casing(instruction: From) -> Found:
-    written = instruction.name_as_written
-    if written != written.lower():
-        yield rules.STAGE_NAME_CASING, f"Stage name '{written}' should be lowercase"
-    keyword, as_ = instruction.keyword, instruction.as_
+def casing_of_from(node: Node) -> Found:
+    """Check a FROM before anyone knows whether it is right."""
+    if node.name != "FROM" or len(node.words) < 3:
+        return
+    keyword, as_, name = node.keyword, node.words[1], node.words[2]
+    if len(node.words) == 3 and name != name.lower():
+        yield rules.STAGE_NAME_CASING, f"Stage name '{name}' should be lowercase"
     wanted = as_.lower() if keyword == keyword.lower() else as_.upper() if keyword == keyword.upper() else as_
     if as_ != wanted:
         yield rules.FROM_AS_CASING, f"'{as_}' and '{keyword}' keywords' casing do not match"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dockersim.dockerfile import rules
-from dockersim.dockerfile.checkinstruction import ignored_sources, legacy_format, ports, secret
+from dockersim.dockerfile.checkinstruction import Found, ignored_sources, legacy_format, ports, secret
 from dockersim.dockerfile.gotext import quote
 from dockersim.dockerfile.ignore import IgnoreRules
 from dockersim.dockerfile.instructions import (
@@ -31,7 +31,7 @@ from dockersim.dockerfile.instructions import (
 )
 from dockersim.dockerfile.rules import Findings, Rule
 from dockersim.dockerfile.suggest import nearest
-from dockersim.dockerfile.words import HEREDOC_BODY, WORD, Lexing, expand, expand_words
+from dockersim.dockerfile.words import HEREDOC_BODY, WORD, ExpansionError, Lexing, expand, expand_words
 
 # BuildKit's own switches, which never reach the environment of a RUN.
 _NEVER_SET: Final = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
@@ -108,14 +108,23 @@ class StageChecker:
     def _expand(self, instruction: Instruction, *words: str, lexing: Lexing = WORD) -> list[str]:
         """Expand words, and report variables that are neither set nor declared."""
         escape = self.escape if lexing is WORD else "\\"
-        expansions = [expand(word, self.state.env, escape, lexing=lexing, at=instruction.at) for word in words]
-        for name in (name for expansion in expansions for name in expansion.unset):
+        texts = []
+        for word in words:
+            try:
+                expansion = expand(word, self.state.env, escape, lexing=lexing, at=instruction.at)
+            except ExpansionError as error:
+                self._found(instruction, self._undefined(error.unset))
+                raise
+            self._found(instruction, self._undefined(expansion.unset))
+            texts.append(expansion.text)
+        return texts
+
+    def _undefined(self, names: Iterable[str]) -> Found:
+        for name in names:
             if name not in self.state.declared and name not in _NEVER_SET:
                 suggestion = nearest(name, self.state.env)
                 message = f"Usage of undefined variable '${name}'"
-                message += f" (did you mean ${suggestion}?)" if suggestion else ""
-                self._found(instruction, [(rules.UNDEFINED_VAR, message)])
-        return [expansion.text for expansion in expansions]
+                yield rules.UNDEFINED_VAR, message + (f" (did you mean ${suggestion}?)" if suggestion else "")
 
     def _env(self, instruction: Env) -> None:
         pairs = [self._expand(instruction, pair.name, pair.value) for pair in instruction.pairs]

@@ -82,13 +82,12 @@ class Declaration:
 class From(Source):
     """Starts a stage. ``image`` and ``platform`` are expanded with the global ARGs only.
 
-    ``name`` is the stage's name in lower case or empty; ``name_as_written`` and ``as_`` are what the Dockerfile says.
+    ``name`` is the stage's name in lower case or empty, ``name_as_written`` what the Dockerfile says.
     """
 
     image: str
     name: str = ""
     name_as_written: str = ""
-    as_: str = ""
     platform: str = ""
     doc: str = ""
 

@@ -91,8 +91,8 @@ def _doc(comments: tuple[str, ...], name: str) -> str:
 
 
 def _from(node: Node) -> i.From:
-    as_, written = node.words[1:] if len(node.words) == 3 else ("", "")
-    if as_.lower() == "as":
+    separator, written = node.words[1:] if len(node.words) == 3 else ("", "")
+    if separator.lower() == "as":
         if not _STAGE_NAME.fullmatch(written.lower()):
             problem = "name can't start with a number or contain symbols"
             raise DockerfileError(f"invalid name for build stage: {quote(written)}, {problem}")
@@ -104,7 +104,6 @@ def _from(node: Node) -> i.From:
         image=node.words[0],
         name=written.lower(),
         name_as_written=written,
-        as_=as_,
         platform=flags.text("platform"),
         doc=_doc(node.comments, written.lower()),
     )

@@ -53,6 +53,14 @@ HEREDOC_BODY: Final = Lexing(plain_quotes=True)
 STEP_NAME: Final = Lexing(keep_quotes=True, keep_unset=True)
 
 
+class ExpansionError(DockerfileError):
+    """A word cannot be expanded; ``unset`` are the names without a value that were met before."""
+
+    def __init__(self, message: str, unset: tuple[str, ...], *, at: At | None = None) -> None:
+        super().__init__(message, at=at)
+        self.unset = unset
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """The outcome of an expansion: the text, and which of the names looked up were set and which not."""
@@ -111,7 +119,7 @@ class _Lexer:
             text = self.until("")
         except DockerfileError as error:
             message = f"failed to process {quote(self.word)}: {error.message}"
-            raise DockerfileError(message, at=at) from None
+            raise ExpansionError(message, tuple(self.unset), at=at) from None
         self._cut()
         return text
 

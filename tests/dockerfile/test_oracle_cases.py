@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dockersim.dockerfile import parse
+from dockersim.dockerfile import IgnoreRules, check_report, parse
 from dockersim.errors import DockerfileError
 
 from .recorded import FOLDER
@@ -24,13 +24,14 @@ READING = re.compile(
 def dockerfiles() -> list[Any]:
     path = FOLDER / "oracle.json"
     if not path.exists():
-        return [pytest.param("", {}, marks=pytest.mark.skip(f"no {path}"))]
+        return [pytest.param({}, {}, marks=pytest.mark.skip(f"no {path}"))]
     cases = [(case["case"], case["expected"]) for case in json.loads(path.read_text("utf-8"))["cases"]]
-    return [pytest.param(case["dockerfile"], expected, id=case["name"]) for case, expected in cases]
+    return [pytest.param(case, expected, id=case["name"]) for case, expected in cases]
 
 
-@pytest.mark.parametrize(("text", "expected"), dockerfiles())
-def test_read_or_refused(text: str, expected: Case) -> None:
+@pytest.mark.parametrize(("case", "expected"), dockerfiles())
+def test_read_or_refused(case: Case, expected: Case) -> None:
+    text = case["dockerfile"]
     try:
         stages = parse(text).stages
     except DockerfileError as error:
@@ -44,3 +45,15 @@ def test_read_or_refused(text: str, expected: Case) -> None:
     else:
         assert stages or expected["error"] == "dockerfile contains no stages to build"
         assert not READING.search(expected.get("error") or "")
+
+
+@pytest.mark.parametrize(("case", "expected"), dockerfiles())
+def test_warnings_of_the_build(case: Case, expected: Case) -> None:
+    report = check_report(
+        case["dockerfile"],
+        build_args=case["build_args"],
+        target=case["target"] or "",
+        ignore=IgnoreRules.parse(case["dockerignore"] or ""),
+    )
+    found = [f"{finding.rule}: {finding.message} (line {finding.line})" for finding in report.findings]
+    assert sorted(found) == sorted(warning["text"] for warning in expected.get("warnings") or [])
