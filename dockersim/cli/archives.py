@@ -1,0 +1,112 @@
+"""``dockersim save``, ``load`` and ``import``: images in files."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from dockersim.cli.session import Session, pass_session
+from dockersim.errors import DockersimError
+from dockersim.images import import_rootfs, save_docker, save_oci
+from dockersim.images import load as load_archive
+from dockersim.oci import ContainerConfig, Platform, parse_reference
+
+if TYPE_CHECKING:
+    from dockersim.engine import Engine
+
+
+@click.command()
+@click.argument("names", metavar="IMAGE [IMAGE...]", nargs=-1, required=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file, instead of STDOUT")
+@click.option("--oci", is_flag=True, help="Write a plain OCI image layout (skopeo's oci-archive)")
+@pass_session
+def save(session: Session, names: tuple[str, ...], output: Path | None, oci: bool) -> None:
+    """Save one or more images to a tar archive (streamed to STDOUT by default)."""
+    if output is None and sys.stdout.isatty():
+        raise DockersimError("cowardly refusing to save to a terminal", hint="use the -o flag or redirect")
+    images, write = session.engine().store.images, save_oci if oci else save_docker
+    for name in names:
+        images.get(name)  # an image that is missing is told before the first byte is written
+    if output is None:
+        write(images, names, sys.stdout.buffer)
+        return
+    with replacing(output) as file:
+        write(images, names, file)
+
+
+@click.command()
+@click.option("-i", "--input", "source", type=click.Path(path_type=Path), help="Read from a file, instead of STDIN")
+@click.option("-q", "--quiet", is_flag=True, help="Suppress the load output")
+@pass_session
+def load(session: Session, source: Path | None, quiet: bool) -> None:
+    """Load an image from a tar archive or STDIN."""
+    if source is None and sys.stdin.isatty():
+        raise DockersimError("requested load from stdin, but stdin is empty", hint="use -i FILE, or pipe an archive in")
+    with _reading(source) as stream:
+        loaded = load_archive(session.engine().store.images, stream)
+    for image in () if quiet else loaded:
+        click.echo(str(image))
+
+
+@click.command("import")
+@click.argument("source", metavar="file|-")
+@click.argument("name", metavar="[REPOSITORY[:TAG]]", required=False)
+@click.option("-c", "--change", "changes", multiple=True, help="Apply Dockerfile instruction to the created image")
+@click.option("-m", "--message", help="Set commit message for imported image")
+@click.option("--platform", help="Set platform, as linux/amd64")
+@pass_session
+def import_(
+    session: Session, source: str, name: str | None, changes: tuple[str, ...], message: str | None, platform: str | None
+) -> None:
+    """Import the contents from a tarball to create a filesystem image."""
+    engine = session.engine()
+    reference = parse_reference(name) if name else None
+    changed = _changed(engine, changes, platform)
+    with _reading(None if source == "-" else Path(source)) as stream:
+        image = import_rootfs(
+            engine.store.images, stream, created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            platform=changed[1], name=reference, config=changed[0], message=message or f"Imported from {source}",
+        )  # fmt: skip
+    click.echo(image.id)
+
+
+def _changed(engine: Engine, changes: tuple[str, ...], platform: str | None) -> tuple[ContainerConfig, Platform]:
+    """Find the config that ``--change`` makes: that of a build from scratch, which is planned and not made."""
+    text = "\n".join(["FROM scratch", *changes]) + "\n"
+    finished = engine.plan(Path.cwd(), text=text, platform=platform).finish()
+    if finished.config is None:
+        raise DockersimError("--change makes no config")
+    return finished.config.config, finished.config.platform
+
+
+@contextmanager
+def _reading(path: Path | None) -> Iterator[BinaryIO]:
+    """Open a file, or stdin for None."""
+    if path is None:
+        yield sys.stdin.buffer
+        return
+    with path.open("rb") as stream:
+        yield stream
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that is there whole or as it was before; a device or a pipe is written to as it is."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as stream:
+            yield stream
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

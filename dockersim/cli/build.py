@@ -1,0 +1,177 @@
+"""``dockersim build``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from dockersim.cli.boundary import FAILED, Ended
+from dockersim.cli.progress import CHOICES, Progress, progress_for, show_failure
+from dockersim.cli.session import Session, pairs, pass_session
+from dockersim.engine import Build, Engine
+from dockersim.errors import Cancelled, ContextError, DockersimError
+from dockersim.oci import parse_reference
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a build reads from: the context's directory, and the Dockerfile as a path or as text."""
+
+    context: Path
+    dockerfile: Path | None = None
+    text: str | None = None
+
+
+@click.command()
+@click.argument("path", metavar="PATH | -")
+@click.option("-t", "--tag", "tags", multiple=True, help='Name and optionally a tag in the "name:tag" format')
+@click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
+@click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
+@click.option("--target", help="Set the target build stage to build")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set metadata for an image")
+@click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
+@click.option("--pull", is_flag=True, help="Always attempt to pull a newer version of the base images")
+@click.option("--platform", help="Set platform, as linux/amd64")
+@click.option("--progress", type=click.Choice(CHOICES), default="auto", help="How the build shows")
+@click.option("-q", "--quiet", is_flag=True, help="Suppress the build output and print image ID on success")
+@click.option("--iidfile", type=click.Path(path_type=Path), help="Write the image ID to the file")
+@click.option("--trace", type=click.Path(path_type=Path), help="Write the whole build as a trace document (JSON)")
+@click.option("--sandbox", help="Run commands on this rung ('dockersim info' lists them)")
+@click.option("--yes-stand-in", is_flag=True, help="Agree to stand-ins for images that cannot be pulled")
+@pass_session
+def build(
+    session: Session,
+    path: str,
+    tags: tuple[str, ...],
+    file: str | None,
+    build_args: tuple[str, ...],
+    target: str | None,
+    labels: tuple[str, ...],
+    no_cache: bool,
+    pull: bool,
+    platform: str | None,
+    progress: str,
+    quiet: bool,
+    iidfile: Path | None,
+    trace: Path | None,
+    sandbox: str | None,
+    yes_stand_in: bool,
+) -> None:
+    """Build an image from a Dockerfile.
+
+    PATH is the build context: the directory from which COPY and ADD take files. With - the Dockerfile, or a context
+    as a tar archive, is read from stdin.
+    """
+    engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
+    names = tuple(parse_reference(tag).canonical() for tag in tags)
+    shown = progress_for(progress, session, names, quiet=quiet)
+    with source_of(path, file) as source:
+        if pull:
+            from dockersim.cli.refresh import refresh_bases  # asks registries
+
+            refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
+        begun = begin(
+            session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
+            no_cache=no_cache, labels=pairs(labels), platform=platform,
+        )  # fmt: skip
+        image_id = take(session, engine, begun, shown, trace)
+    if iidfile is not None:
+        write_whole(iidfile, image_id)
+    if quiet:
+        click.echo(image_id)
+
+
+def begin(session: Session, engine: Engine, source: Source, shown: Progress, **options: object) -> Build:
+    """Begin the build; if it cannot even begin, say why and end."""
+    try:
+        return engine.build(
+            source.context,
+            source.dockerfile,
+            text=source.text,
+            on_event=shown,
+            **options,  # type: ignore[arg-type]
+        )
+    except DockersimError as error:
+        show_unbegun(session, error, source)
+        raise Ended(FAILED) from error
+
+
+def show_unbegun(session: Session, error: DockersimError, source: Source) -> None:
+    """Print why a build could not begin: with the Dockerfile's lines if it is those that are wrong."""
+    from dockersim.views.progress import failure
+
+    text = source.text
+    if error.at is not None and text is None:
+        text = (source.dockerfile or source.context / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    session.note(failure(error, text or "") if error.at else f"ERROR: {error}")
+
+
+def take(session: Session, engine: Engine, begun: Build, shown: Progress, trace: Path | None) -> str:
+    """Take every step and return the image's id; a failure is shown, and the trace written in either case."""
+    failed: DockersimError | None = None
+    try:
+        with shown:
+            finished = begun.finish()
+    except Cancelled:
+        raise
+    except DockersimError as error:
+        failed = error
+    finally:
+        if trace is not None:
+            write_whole(trace, json.dumps(engine.trace(begun), ensure_ascii=False))
+    if failed is not None:
+        show_failure(session, failed, begun)
+        raise Ended(FAILED)
+    return finished.image.image_id if finished.image else ""
+
+
+# ---------------------------------------------------------------- reading what was typed
+
+
+def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+    """Read --build-arg: ``KEY=VALUE``, or KEY alone for its value in the environment; it is left out if not there."""
+    given: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if equals:
+            given[key] = value
+        elif key in environment:
+            given[key] = environment[key]
+    return given
+
+
+@contextmanager
+def source_of(path: str, file: str | None) -> Iterator[Source]:
+    """Find out where to read from. A context that comes through stdin lives in a temporary directory."""
+    if path == "-" and file == "-":
+        raise ContextError("invalid argument: can't use stdin for both build context and dockerfile")
+    if path == "-":
+        from dockersim.cli.piped import piped_source  # archives and temporary directories
+
+        with piped_source(sys.stdin.buffer, file) as (context, dockerfile, text):
+            yield Source(context, dockerfile, text)
+        return
+    if "://" in path or path.startswith("git@"):
+        raise ContextError(f"a remote build context is not supported: {path}", hint="clone it, and build the directory")
+    if file == "-":
+        yield Source(Path(path), text=sys.stdin.read())
+    else:
+        yield Source(Path(path), Path(file) if file else None)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or as it was before."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

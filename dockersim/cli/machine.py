@@ -1,0 +1,115 @@
+"""``dockersim info`` and ``dockersim version``."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from dockersim.cli.session import Session, pass_session
+from dockersim.engine.store import machine_platform
+from dockersim.registry import running
+from dockersim.sandbox import Rung
+from dockersim.views.units import human_size
+
+
+def release() -> str:
+    """Give the release of dockersim that is installed."""
+    from importlib.metadata import PackageNotFoundError  # slow to import
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("dockersim")
+    except PackageNotFoundError:  # run from a copy of the source
+        return "0.0.0"
+
+
+@click.command()
+def version() -> None:
+    """Show the version information."""
+    click.echo("Client:")
+    rows = {
+        "Version": release(),
+        "Python version": platform.python_version(),
+        "OS/Arch": machine_platform(),
+        "Kernel": f"{platform.system()} {platform.release()}",
+    }
+    for name, value in rows.items():
+        click.echo(f" {name + ':':<18} {value}")
+    click.echo(" Server:            none; dockersim builds in this process, there is no daemon")
+
+
+@click.command()
+@pass_session
+def info(session: Session) -> None:
+    """Show what this machine can do, and what is in the store."""
+    for title, rows in _sections(session):
+        click.echo(f"{title}:")
+        for row in rows:
+            click.echo(f" {row}" if row else "")
+
+
+def _sections(session: Session) -> Iterator[tuple[str, Iterator[str]]]:
+    yield "Client", iter([f"Version: {release()}", f"Python: {platform.python_version()} ({sys.executable})"])
+    yield "Store", _store_rows(session)
+    yield "Sandbox, best rung first (RUN and containers)", _rung_rows(session)
+    yield "Practice registry", _registry_rows(session)
+
+
+def _store_rows(session: Session) -> Iterator[str]:
+    engine = session.engine()
+    store = engine.store
+    yield f"Root: {engine.root}"
+    yield "Layout: an OCI image layout; 'skopeo inspect oci:ROOT:NAME' reads it in place"
+    if not engine.root.is_dir():
+        yield "Images: 0 (nothing has been built here yet)"
+        return
+    chosen = _chosen(engine.rungs(), engine.environment.get("DOCKERSIM_SANDBOX"))
+    form = "overlay (layers are stacked by the kernel)" if chosen and chosen.overlay else "copy (one tree per stage)"
+    containers = engine.containers.list(all=True)
+    yield f"Snapshots: {form}"
+    yield f"Images: {len(store.images.list())}"
+    yield f"Containers: {len(containers)}"
+    yield f"Cached steps: {len(store.records.layers())}"
+    yield f"Blobs: {human_size(_size(engine.root / 'blobs'))}"
+
+
+def _rung_rows(session: Session) -> Iterator[str]:
+    engine = session.engine()
+    rungs = engine.rungs()
+    asked = engine.environment.get("DOCKERSIM_SANDBOX")
+    chosen = _chosen(rungs, asked)
+    for rung in rungs:
+        mark = "*" if rung is chosen else " "
+        yield f"{mark} {rung.name:<11} {'works' if rung.works else f'no: {rung.because}'}"
+        if not rung.works and rung.remedy:
+            yield f"{'':14}{rung.remedy}"
+        if rung is chosen:
+            yield from (f"{'':14}unlike Docker: {deviation}" for deviation in rung.deviations)
+    if asked:
+        yield f"  (* chosen by DOCKERSIM_SANDBOX={asked})"
+
+
+def _chosen(rungs: tuple[Rung, ...], asked: str | None) -> Rung | None:
+    if asked:
+        return next((rung for rung in rungs if rung.name == asked and rung.works), None)
+    return next((rung for rung in rungs if rung.works), None)
+
+
+def _registry_rows(session: Session) -> Iterator[str]:
+    engine = session.engine()
+    if engine.environment.get("DOCKERSIM_HUB") == "real":
+        yield "set aside: DOCKERSIM_HUB=real sends short names to Docker Hub itself"
+    root = engine.shipping.registry_root
+    address = running(root) if root.is_dir() else None
+    yield f"Running: {address.registry if address else 'no; it starts with the first login, push or pull'}"
+    if address:
+        yield f"Logged in: {engine.shipping.who() or 'nobody'}"
+
+
+def _size(folder: Path) -> int:
+    """Count the bytes that a directory's files take."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

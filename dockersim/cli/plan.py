@@ -1,0 +1,73 @@
+"""``dockersim plan``: what a build would do, without doing it."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from dockersim.cli.boundary import FAILED, Ended
+from dockersim.cli.build import Source, arguments, show_unbegun, source_of
+from dockersim.cli.session import Session, pass_session
+from dockersim.engine import Build, Engine
+from dockersim.errors import DockersimError
+from dockersim.views.predictions import plan_summary, plan_table
+from dockersim.views.steps import cache_lines
+
+
+@click.command()
+@click.argument("path", metavar="PATH | -", default=".")
+@click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
+@click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
+@click.option("--target", help="Set the target build stage to plan for")
+@click.option("--platform", help="Set platform, as linux/amd64")
+@click.option("--why", is_flag=True, help="Explain each decision with the fields of the cache key")
+@pass_session
+def plan(
+    session: Session,
+    path: str,
+    file: str | None,
+    build_args: tuple[str, ...],
+    target: str | None,
+    platform: str | None,
+    why: bool,
+) -> None:
+    """Tell which steps of a build would be CACHED, which would be run, and why.
+
+    Nothing is run and nothing is written.
+    """
+    engine = session.engine()
+    with source_of(path, file) as source:
+        predicted = _predict(session, engine, source, arguments(build_args, os.environ), target, platform)
+    events = [step.event for step in predicted.steps]
+    click.echo(plan_table(events))
+    if why:
+        for event in events:
+            click.echo(f"\n{event.step.at}: {event.step.instruction}")
+            click.echo("\n".join(f"  {line}" for line in cache_lines(event.decision)))
+    click.echo(f"\n{plan_summary(events)}")
+    if predicted.error is not None:
+        session.note(f"ERROR: {predicted.error}")
+        raise Ended(FAILED)
+
+
+def _predict(
+    session: Session,
+    engine: Engine,
+    source: Source,
+    build_args: dict[str, str],
+    target: str | None,
+    platform: str | None,
+) -> Build:
+    """Take every step of the prediction; a step that must fail is the last one."""
+    predicted: Build | None = None
+    try:
+        predicted = engine.plan(
+            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text
+        )
+        predicted.finish()
+    except DockersimError as error:
+        if predicted is None or not predicted.steps:
+            show_unbegun(session, error, source)
+            raise Ended(FAILED) from error
+    return predicted

@@ -1,0 +1,96 @@
+"""``dockersim registry serve``, ``status`` and ``stop``: the practice registry."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from dockersim.cli.boundary import FAILED, Ended
+from dockersim.cli.session import Session, pass_session
+from dockersim.errors import RegistryError
+from dockersim.registry import Address, running
+from dockersim.registry import serve as serve_root
+from dockersim.registry import stop as stop_root
+
+_START_SECONDS: Final = 15.0
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@click.command()
+@click.option("--host", default=_LOOPBACK, show_default=True, help="Address to listen on")
+@click.option("--port", default=0, show_default=True, help="Port to listen on; 0 takes a free one")
+@click.option("--detach", is_flag=True, help="Serve in the background and print the address")
+@pass_session
+def serve(session: Session, host: str, port: int, detach: bool) -> None:
+    """Serve the practice registry, until Ctrl-C.
+
+    It listens on this machine only, unless --host says otherwise; whoever can reach it then can push to it.
+    """
+    root = session.engine().shipping.registry_root
+    if (already := running(root)) is not None:
+        raise RegistryError(f"the practice registry runs already at {already.registry}", hint="dockersim registry stop")
+    if detach:
+        click.echo(_start(root, host, port).registry)
+        return
+    session.note("The practice registry serves until Ctrl-C; 'dockersim registry status' tells where it is.")
+    serve_root(root, host, port, open_to_network=host not in (_LOOPBACK, "localhost", "::1"))
+
+
+@click.command()
+@pass_session
+def status(session: Session) -> None:
+    """Tell where the practice registry is and what it has. Exit code 1 if it is not running."""
+    root = session.engine().shipping.registry_root
+    address = running(root) if root.is_dir() else None
+    click.echo(f"Data: {root}")
+    if address is None:
+        click.echo("Running: no")
+        raise Ended(FAILED)
+    click.echo(f"Running: {address.registry} (process {address.pid})")
+    for repository, tags in _repositories(session, address):
+        click.echo(f"  {repository}: {', '.join(tags)}")
+
+
+@click.command()
+@pass_session
+def stop(session: Session) -> None:
+    """Stop the practice registry; what it has stays."""
+    root = session.engine().shipping.registry_root
+    stopped = root.is_dir() and stop_root(root)
+    click.echo("The practice registry is stopped." if stopped else "The practice registry was not running.")
+
+
+def _start(root: Path, host: str, port: int) -> Address:
+    """Start a registry that outlives this command, and wait until it answers."""
+    root.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "dockersim.registry", "--root", str(root), "--host", host, "--port", str(port)]
+    if host not in (_LOOPBACK, "localhost", "::1"):
+        command.append("--open-to-network")
+    log = root / "registry.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, close_fds=True
+        )
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until:
+        if (address := running(root)) is not None:
+            return address
+        if process.poll() is not None:
+            said = log.read_text(errors="replace").strip().splitlines()
+            raise RegistryError(said[-1] if said else "the practice registry did not start")
+        time.sleep(0.02)
+    raise RegistryError("the practice registry did not answer in time", hint=f"see {log}")
+
+
+def _repositories(session: Session, address: Address) -> list[tuple[str, list[str]]]:
+    from dockersim.registry import MemoryLog, RegistryClient  # only status talks to it
+
+    shipping = session.engine().shipping
+    endpoint = shipping.endpoint(address.registry)
+    with RegistryClient(endpoint, shipping.credentials.load(endpoint.credential_key), MemoryLog()) as client:
+        return [(name, client.tags(name)) for name in client.catalog()]

@@ -1,0 +1,74 @@
+"""What the commands of one call share: where the root is, the engine, and how to talk to the learner."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+if TYPE_CHECKING:
+    from dockersim.engine import Engine
+
+_SMALLEST_TIME: Final = "0001-01-01T00:00:00Z"
+
+
+class Session:
+    """One call of the command line.
+
+    ``root`` is what --root says, None for the shared one. ``notebook`` says that a notebook is the terminal: progress
+    goes to stdout there, and questions can be asked although stdin is no terminal.
+    """
+
+    def __init__(self, root: Path | None = None, *, notebook: bool = False) -> None:
+        self.root = root
+        self.notebook = notebook
+        self._engine: Engine | None = None
+
+    def engine(self, *, sandbox: str | None = None, stand_ins: bool = False) -> Engine:
+        """Make the engine for this call; the same one each time that nothing special is asked for."""
+        from dockersim.engine import Engine
+
+        if sandbox or stand_ins:
+            return Engine(self.root, sandbox=sandbox, stand_ins=stand_ins)
+        if self._engine is None:
+            self._engine = Engine(self.root)
+        return self._engine
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody is there to answer a question."""
+        return self.notebook or sys.stdin.isatty()
+
+    @property
+    def draws(self) -> bool:
+        """Whether what was printed can be drawn over."""
+        return not self.notebook and sys.stdout.isatty()
+
+    def note(self, text: str) -> None:
+        """Print what is not the command's output: progress, warnings."""
+        click.echo(text, err=not self.notebook)
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+"""Give a command the session as its first argument."""
+
+
+def age(moment: str) -> float | None:
+    """Tell how many seconds ago an RFC 3339 time was; None for no time at all, which docker writes as the year 1."""
+    if not moment or moment == _SMALLEST_TIME:
+        return None
+    seconds, _, rest = moment.partition(".")
+    zone = rest.lstrip("0123456789") if rest else ""
+    try:
+        return max(0.0, time.time() - datetime.fromisoformat(seconds + zone).timestamp())
+    except ValueError:
+        return None
+
+
+def pairs(words: tuple[str, ...]) -> dict[str, str]:
+    """Read ``KEY=VALUE`` words; a lone KEY has the value ""."""
+    return {key: value for key, _, value in (word.partition("=") for word in words)}
