@@ -2,7 +2,7 @@
 
 Blobs lie together, so a repository is a folder of links: tiny files whose names are digests. A mount, a push of a
 layer that another image has, a delete: all of them only make or remove a link. Deleted content is still on the disk
-until ``collect`` removes the blobs that no repository links any more.
+until ``collect`` removes the blobs that no manifest names any more.
 
     repositories/alice/app/_blobs/sha256/<hex>        empty: alice/app may show this blob
     repositories/alice/app/_manifests/sha256/<hex>    holds the media type it was pushed with
@@ -149,24 +149,39 @@ class RegistryStore:
 
     # Garbage
 
-    def garbage(self) -> dict[str, int]:
-        """Find the blobs that no repository links: digest to bytes."""
-        repositories = list(self._walk())
-        live = {link for name in repositories for kind in ("_blobs", "_manifests") for link in self._links(name, kind)}
+    def garbage(self, before: float) -> dict[str, int]:
+        """Find the blobs that no manifest names: digest to bytes.
+
+        Blobs that came into a repository after the time ``before`` may be waiting for their manifest: they stay.
+        """
+        live: set[str] = set()
+        for repository in self._walk():
+            for digest in self._links(repository, "_manifests"):
+                entry = Entry.read(self.blobs.read(digest), self.media_type(repository, digest), digest)
+                live |= {digest, *entry.blobs}
+            young = (one for one in self._links(repository, "_blobs") if self._since(repository, one) > before)
+            live.update(young)
         return {digest: self.blobs.size(digest) or 0 for digest in self.blobs.all() if digest not in live}
 
-    def collect(self) -> dict[str, int]:
-        """Remove the garbage; return what was freed. Safe beside pushes."""
+    def collect(self, before: float) -> dict[str, int]:
+        """Remove the garbage; return what was freed. Safe beside pushes. A link to nothing shows nothing."""
         with self._linking:
-            found = self.garbage()
+            found = self.garbage(before)
             for digest in found:
                 self.blobs.remove(digest)
         return found
 
-    def sweep(self) -> None:
-        """Remove what a killed process left half-written. Sessions stay: a client may resume them."""
+    def sweep(self, before: float) -> None:
+        """Remove what a killed process left half-written, and upload sessions untouched since ``before``."""
         for name in _names(self._temporary):
             (self._temporary / name).unlink(missing_ok=True)
+        for repository in self._walk():
+            for name in _names(folder := self._repositories / repository / "_uploads"):
+                if (folder / name).stat().st_mtime < before:
+                    (folder / name).unlink(missing_ok=True)
+
+    def _since(self, repository: str, digest: str) -> float:
+        return self._link(repository, "_blobs", digest).stat().st_mtime
 
     def _link(self, repository: str, kind: str, digest: str) -> Path:
         algorithm, _, encoded = digest.partition(":")

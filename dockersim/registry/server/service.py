@@ -33,6 +33,9 @@ STOP_SECONDS: Final = 5.0
 KEEP_ALIVE_SECONDS: Final = 75
 """nginx's default; uvicorn's five seconds cut off clients that hash a large layer between two requests."""
 
+ABANDONED_SECONDS: Final = 7 * 24 * 3600
+"""An upload that nobody has touched for a week is given up (distribution's ``uploadpurging`` default)."""
+
 OTHER_SERVES: Final = 3
 """Exit code of a process that finds its root served by another."""
 
@@ -74,7 +77,7 @@ def make_app(root: Path, *, open_to_network: bool = False) -> RegistryApp:
     from dockersim.registry.wire import FileLog
 
     store = RegistryStore(root)
-    store.sweep()
+    store.sweep(time.time() - ABANDONED_SECONDS)
     access = Access(Users(root / "htpasswd"), load_secret(root / "secret"), time.time, open_to_network=open_to_network)
     return create_app(store, access, FileLog(root / "wire.jsonl"))
 
