@@ -60,7 +60,16 @@ from dockersim.dockerfile.node import Node
 from dockersim.dockerfile.parser import ContinuationWarning
 from dockersim.dockerfile.pattern import has_wildcard, match_pattern
 from dockersim.dockerfile.ports import parse_ports
-from dockersim.dockerfile.words import HEREDOC_BODY, STEP_NAME, Expansion, Lexing, expand, expand_word, expand_words
+from dockersim.dockerfile.words import (
+    HEREDOC_BODY,
+    STEP_NAME,
+    Expansion,
+    ExpansionError,
+    Lexing,
+    expand,
+    expand_word,
+    expand_words,
+)
 
 if TYPE_CHECKING:
     from dockersim.dockerfile.checking import CheckReport, check, check_report

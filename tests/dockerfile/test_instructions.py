@@ -49,3 +49,9 @@ def test_a_trigger_keeps_its_heredocs() -> None:
     (trigger,) = parse("FROM x\nONBUILD RUN <<EOF\na\nEOF\n").stages[0].instructions
     assert isinstance(trigger, OnBuild)
     assert run(trigger.trigger).shell_text == "a\n"
+
+
+def test_every_public_name_is_there() -> None:
+    from dockersim import dockerfile
+
+    assert [name for name in dockerfile.__all__ if not hasattr(dockerfile, name)] == []
