@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import signal
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -344,3 +346,22 @@ def test_large_contents_are_copied_whole_from_a_tar_on_disk(make, tmp_path: Path
         tar.write_bytes(memory.read())
     bench.source.open_tar = lambda diff_id: tar.open("rb")  # type: ignore[method-assign]
     assert bench.sees("sha256sum < large").split()[0] == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize("milliseconds", [2, 20, 60, 120])
+def test_a_kill_while_layers_are_laid_out_leaves_nothing_half(make, tmp_path: Path, milliseconds: int) -> None:
+    files = [file(f"d/f{number}", b"%d" % number) for number in range(2000)]
+    bench = Bench(make, folder("d"), *files)
+    bench.layers.append(bench.source.store(folder("d"), Whiteout("d/f7"), file("d/more", b"more")))
+    child = os.fork()
+    if child == 0:
+        bench.snapshotter.prepare(SnapshotKey("k"), bench.layers)
+        os._exit(0)
+    time.sleep(milliseconds / 1000)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    bench.snapshotter = bench.make(bench.source)
+    assert bench.sees("ls d | wc -l; cat d/more; cat d/f1999") == "2000\nmore1999"
+    assert bench.changes("true") == ()
+    left = [path for name in ("new", "active") for path in (tmp_path / "snapshots" / name).glob("*")]
+    assert left == []
