@@ -36,7 +36,7 @@ class Host:
 def process_of(op: RunOp, below: Files, host: Host) -> ProcessSpec:
     """Describe the process of a RUN: who it is, its environment, and where it runs."""
     who = account(below, op.user)
-    environment = {**dict(host.environment), **dict(op.environment)}
+    environment = {**dict(host.environment), **dict(op.proxies), **dict(op.environment)}
     environment.setdefault("HOME", who.home)
     return ProcessSpec(
         op.argv,

@@ -33,7 +33,7 @@ from dockersim.oci import ContainerConfig, ImageConfig
 from dockersim.oci import Healthcheck as HealthcheckConfig
 from dockersim.solver.names import go_list, go_quoted_list
 from dockersim.solver.ports import exposed_ports
-from dockersim.solver.scope import Scope
+from dockersim.solver.scope import DEFAULT_PATH, Scope
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
 
@@ -238,6 +238,21 @@ _CONFIGURE: dict[type, Callable[..., str | None]] = {
     Maintainer: _maintainer,
     OnBuild: _on_build,
 }
+
+
+def empty_config(platform: str) -> ImageConfig:
+    """Give the config that FROM scratch begins with."""
+    system, _, rest = platform.partition("/")
+    architecture, _, variant = rest.partition("/")
+    return ImageConfig(architecture, system, ContainerConfig(working_dir="/"), variant=variant)
+
+
+def with_path(config: ImageConfig) -> ImageConfig:
+    """Make sure that PATH is set, as BuildKit does in every stage."""
+    env = config.config.env
+    if any(pair.startswith("PATH=") for pair in env):
+        return config
+    return replace(config, config=replace(config.config, env=with_env(env, "PATH", DEFAULT_PATH)))
 
 
 def working_directory(current: str, path: str) -> str:

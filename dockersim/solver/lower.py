@@ -25,8 +25,15 @@ from dockersim.dockerfile import (
     parse_instruction,
 )
 from dockersim.errors import DockerfileError
-from dockersim.oci import ContainerConfig, History, ImageConfig
-from dockersim.solver.configure import Draft, changes_config_only, configure, with_env, working_directory
+from dockersim.oci import History, ImageConfig
+from dockersim.solver.configure import (
+    Draft,
+    changes_config_only,
+    configure,
+    empty_config,
+    with_path,
+    working_directory,
+)
 from dockersim.solver.names import copy_history, heredoc_summary, run_history, vertex_name
 from dockersim.solver.operations import copy_op, run_op
 from dockersim.solver.plan import (
@@ -44,15 +51,12 @@ from dockersim.solver.plan import (
     WorkdirOp,
 )
 from dockersim.solver.requests import Outcome, Request, ResolvedImage, ResolveImage
-from dockersim.solver.scope import DEFAULT_PATH, Scope
+from dockersim.solver.scope import Scope, global_scope
 from dockersim.solver.stages import SCRATCH, StageNode, Stages
 from dockersim.source import At
 
 COMMENT = "buildkit.dockerfile.v0"
 """The comment of every history entry, as BuildKit writes it."""
-
-_PREDEFINED = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-"""Arguments that reach a RUN without an ARG, and never the cache key or history (reference, "Predefined ARGs")."""
 
 
 @dataclass
@@ -87,7 +91,7 @@ def lower(
     """Plan the build of ``dockerfile``; return the plan and the images it starts from, by name in full."""
     if not dockerfile.stages:
         raise DockerfileError("dockerfile contains no stages to build", hint="begin with FROM")
-    scope = _global_scope(dockerfile, options)
+    scope = global_scope(dockerfile, options)
     lowering = _Lowering(dockerfile, options, scope, Stages(dockerfile, scope))
     target = lowering.stages.target(options.target)
     needed = yield from _resolve(lowering, target)
@@ -99,32 +103,6 @@ def lower(
             because = "nothing that is needed uses it"
             stages.append(StagePlan(node.index, node.name, node.base, node.at, False, because))
     return Plan(dockerfile.file, tuple(stages), target), lowering.images
-
-
-# ---------------------------------------------------------------- variables outside of stages
-
-
-def _global_scope(dockerfile: Dockerfile, options: BuildOptions) -> Scope:
-    scope = Scope()
-    for name, value in _platform_args(options.platform).items():
-        scope.set(name, value, "platform", None)
-    given = dict(options.build_args)
-    for instruction in dockerfile.global_args:
-        for one in instruction.declarations:
-            if one.name in given:
-                scope.set(one.name, given[one.name], "--build-arg", None)
-            elif one.default is not None:
-                value = expand(one.default, scope.values, dockerfile.escape, at=instruction.at).text
-                scope.set(one.name, value, "ARG", instruction.at.line)
-    return scope
-
-
-def _platform_args(platform: str) -> dict[str, str]:
-    """Give the ARGs that BuildKit defines for every build (reference, "Automatic platform ARGs")."""
-    system, _, rest = platform.partition("/")
-    architecture, _, variant = rest.partition("/")
-    parts = {"PLATFORM": platform, "OS": system, "ARCH": architecture, "VARIANT": variant}
-    return {side + name: value for side in ("BUILD", "TARGET") for name, value in parts.items()}
 
 
 # ---------------------------------------------------------------- base images and triggers
@@ -205,30 +183,16 @@ def _begin(lowering: _Lowering, node: StageNode) -> tuple[ImageConfig, Scope]:
         base = lowering.drafts[node.base_stage]
         return replace(base.config, config=replace(base.config.config, on_build=())), base.scope.copy()
     if node.base == SCRATCH:
-        config = _empty_config(lowering.options.platform)
+        config = empty_config(lowering.options.platform)
     else:
         found = lowering.images[node.base].config
         config = replace(found, created="", config=replace(found.config, on_build=()))
-    config = _with_path(config)
+    config = with_path(config)
     scope = Scope()
     for pair in config.config.env:
         name, _, value = pair.partition("=")
         scope.set(name, value, "base image", None)
     return config, scope
-
-
-def _empty_config(platform: str) -> ImageConfig:
-    system, _, rest = platform.partition("/")
-    architecture, _, variant = rest.partition("/")
-    return ImageConfig(architecture, system, ContainerConfig(working_dir="/"), variant=variant)
-
-
-def _with_path(config: ImageConfig) -> ImageConfig:
-    """Make sure that PATH is set, as BuildKit does in every stage."""
-    env = config.config.env
-    if any(pair.startswith("PATH=") for pair in env):
-        return config
-    return replace(config, config=replace(config.config, env=with_env(env, "PATH", DEFAULT_PATH)))
 
 
 def _total(node: StageNode) -> int:
@@ -314,7 +278,7 @@ def _lower_workdir(lowering: _Lowering, stage: _Stage, workdir: Workdir, *, trig
 
 
 def _lower_run(lowering: _Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
-    op = run_op(run, stage.draft)
+    op = run_op(run, stage.draft, lowering.build_args)
     name = run.raw
     if op.from_heredoc:
         name += f" ({heredoc_summary(run.heredocs[0].content)})"

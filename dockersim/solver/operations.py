@@ -6,6 +6,7 @@ BuildKit: ``dispatchRun`` and ``dispatchCopy`` in frontend/dockerfile/dockerfile
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 
 from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Switch, expand
 from dockersim.dockerfile.heredoc import is_heredoc
@@ -18,7 +19,11 @@ _SCRIPT_DIRECTORY = "/dev/pipes"
 """Where BuildKit puts a here-document that is a program of its own (``#!``)."""
 
 
-def run_op(run: Run, draft: Draft) -> RunOp:
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+"""Arguments that reach a RUN without an ARG, and never the cache key or history (reference, "Predefined ARGs")."""
+
+
+def run_op(run: Run, draft: Draft, build_args: Mapping[str, str]) -> RunOp:
     """Make the operation of a RUN. Raises DockerfileError for what is not supported yet, naming it."""
     _refuse_unsupported(run)
     argv, script, whole = _command(run, draft)
@@ -30,7 +35,14 @@ def run_op(run: Run, draft: Draft) -> RunOp:
         run.network,
         script,
         whole,
+        _proxies(build_args),
     )
+
+
+def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Give the proxies among the build arguments, in both spellings, as programs disagree about which one counts."""
+    given = {name.upper(): value for name, value in build_args.items() if name.upper() in _PROXIES}
+    return tuple((spelt, value) for name, value in given.items() for spelt in (name, name.lower()))
 
 
 def _refuse_unsupported(run: Run) -> None:

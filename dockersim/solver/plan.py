@@ -82,7 +82,7 @@ class RunOp:
     """Run a command. ``environment`` in order.
 
     ``script`` is a here-document that is a program of its own, as (path, text); ``from_heredoc`` says that the
-    whole command stood in a single here-document.
+    whole command stood in a single here-document. ``proxies`` reach the command, and never the cache key.
     """
 
     argv: tuple[str, ...]
@@ -92,6 +92,7 @@ class RunOp:
     network: str = "default"
     script: tuple[str, str] | None = None
     from_heredoc: bool = False
+    proxies: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

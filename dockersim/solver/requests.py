@@ -144,8 +144,14 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     """Write an outcome as JSON, with its kind as ``"outcome"``."""
     match outcome:
         case ResolvedImage(config, layers, sizes, answered_by, notes):
-            return {"outcome": "image", "config": json.loads(config.to_json()), "layers": list(layers), "sizes": list(sizes),
-                    "answered_by": answered_by, "notes": list(notes)}  # fmt: skip
+            return {
+                "outcome": "image",
+                "config": json.loads(config.to_json()),
+                "layers": list(layers),
+                "sizes": list(sizes),
+                "answered_by": answered_by,
+                "notes": list(notes),
+            }
         case Inputs(files):
             return {"outcome": "inputs", "files": None if files is None else [file.row() for file in files]}
         case CacheAnswer(found, nearest, lost):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dockersim.dockerfile import STEP_NAME, expand
+from dockersim.dockerfile import STEP_NAME, Dockerfile, expand
 from dockersim.errors import DockerfileError
-from dockersim.solver.plan import VariableUse
+from dockersim.solver.plan import BuildOptions, VariableUse
 from dockersim.source import At
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -63,3 +63,27 @@ class Scope:
             return VariableUse(name, None, "unset")
         origin, line = self.origins[name]
         return VariableUse(name, self.values[name], origin, line)
+
+
+def global_scope(dockerfile: Dockerfile, options: BuildOptions) -> Scope:
+    """Give the variables outside of stages: the platform's, and the ARGs before the first FROM."""
+    scope = Scope()
+    for name, value in platform_args(options.platform).items():
+        scope.set(name, value, "platform", None)
+    given = dict(options.build_args)
+    for instruction in dockerfile.global_args:
+        for one in instruction.declarations:
+            if one.name in given:
+                scope.set(one.name, given[one.name], "--build-arg", None)
+            elif one.default is not None:
+                value = expand(one.default, scope.values, dockerfile.escape, at=instruction.at).text
+                scope.set(one.name, value, "ARG", instruction.at.line)
+    return scope
+
+
+def platform_args(platform: str) -> dict[str, str]:
+    """Give the ARGs that BuildKit defines for every build (reference, "Automatic platform ARGs")."""
+    system, _, rest = platform.partition("/")
+    architecture, _, variant = rest.partition("/")
+    parts = {"PLATFORM": platform, "OS": system, "ARCH": architecture, "VARIANT": variant}
+    return {side + name: value for side in ("BUILD", "TARGET") for name, value in parts.items()}

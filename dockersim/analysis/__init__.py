@@ -1,0 +1,20 @@
+"""What a trace tells: where the bytes of an image are, which of them are wasted, and the life of one path.
+
+dive (wagoodman/dive) made this way of looking at images known; here it reads a trace, so it works for a build that
+was replayed as well. The law of this package: it only counts, it never looks anything up.
+
+>>> from dockersim.filesystem import Change, Entry, Kind, What
+>>> big = Entry("tmp/big", Kind.FILE, size=100)
+>>> steps = [(2, (Change("tmp/big", What.ADDED, None, big),)), (3, (Change("tmp/big", What.DELETED, big, None),))]
+>>> wasted(steps)
+(Waste(path='tmp/big', size=100, written=2, hidden=3),)
+>>> [event.words() for event in biography(steps, "tmp/big")]
+['step 2: added, 100 bytes', 'step 3: deleted; its 100 bytes stay in the layer of an earlier step']
+"""
+
+from __future__ import annotations
+
+from dockersim.analysis.biography import LifeEvent, biography
+from dockersim.analysis.wasted import Step, Waste, wasted
+
+__all__ = ["LifeEvent", "Step", "Waste", "biography", "wasted"]

@@ -1,0 +1,59 @@
+"""An engine with a small base image: Debian's busybox, as in the recorded cases."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dockersim import Engine
+from dockersim.engine.shipping import parse_platform
+from dockersim.engine.store import machine_platform
+from dockersim.images import import_rootfs
+from dockersim.oci import parse_reference
+from tests.fidelity import busybox_base
+
+
+@pytest.fixture(scope="session")
+def busybox_tar() -> bytes:
+    """The root file system of ``busybox:latest``."""
+    return busybox_base()
+
+
+MakeEngine = Callable[..., Engine]
+
+
+@pytest.fixture
+def make_engine(tmp_path: Path, busybox_tar: bytes) -> MakeEngine:
+    """Make an engine with a root of its own that has ``busybox:latest``."""
+
+    def make(name: str = "root", **options: object) -> Engine:
+        engine = Engine(tmp_path / name, environment={}, **options)  # type: ignore[arg-type]
+        import_rootfs(
+            engine.store.images,
+            io.BytesIO(busybox_tar),
+            created="2023-11-14T22:13:20Z",
+            platform=parse_platform(machine_platform()),
+            name=parse_reference("busybox"),
+        )
+        return engine
+
+    return make
+
+
+@pytest.fixture
+def engine(make_engine: MakeEngine) -> Engine:
+    """One such engine."""
+    return make_engine()
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """A build context with two files."""
+    folder = tmp_path / "context"
+    folder.mkdir()
+    (folder / "app.py").write_text("print('hello')\n")
+    (folder / "requirements.txt").write_text("flask\n")
+    return folder
