@@ -15,16 +15,27 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dockersim.registry import Address, stop
+from dockersim.registry.server.app import RegistryApp
 from dockersim.registry.server.service import make_app
 
 
+class Switch:
+    """An application that is exchanged under a server which runs on: a fresh registry costs no start."""
+
+    current: RegistryApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.current(scope, receive, send)
+
+
 @contextmanager
-def serving(root: Path) -> Iterator[Address]:
-    """Serve ``root`` from a thread: as ``serve`` does, but without a process to start for every test."""
+def serving(app: ASGIApp) -> Iterator[Address]:
+    """Serve from a thread: as ``serve`` does, but without a process to start."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(make_app(root), log_level="warning", lifespan="off", proxy_headers=False)
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", proxy_headers=False)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
@@ -33,6 +44,14 @@ def serving(root: Path) -> Iterator[Address]:
         finally:
             server.should_exit = server.force_exit = True
             thread.join()
+
+
+@pytest.fixture(scope="session")
+def switched() -> Iterator[tuple[Switch, Address]]:
+    """The server of the whole session."""
+    switch = Switch()
+    with serving(switch) as address:
+        yield switch, address
 
 
 @pytest.fixture
@@ -45,10 +64,11 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def server(root: Path) -> Iterator[Address]:
+def server(root: Path, switched: tuple[Switch, Address]) -> Address:
     """A fresh registry."""
-    with serving(root) as address:
-        yield address
+    switch, address = switched
+    switch.current = make_app(root)
+    return address
 
 
 @pytest.fixture
@@ -61,7 +81,7 @@ def http(server: Address) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """One registry for all tests of a module."""
-    with serving(tmp_path_factory.mktemp("shared")) as address:
+    with serving(make_app(tmp_path_factory.mktemp("shared"))) as address:
         yield address
 
 

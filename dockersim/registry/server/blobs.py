@@ -17,8 +17,8 @@ from typing import Final
 
 from dockersim.registry.problems import Code, Problem
 
-READ: Final = 1024 * 1024
-"""Bytes read at a time."""
+READ: Final = 256 * 1024
+"""Bytes in memory for each request at a time: enough to be fast, and little beside 200 clients at once."""
 
 
 class Blobs:
