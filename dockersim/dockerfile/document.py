@@ -98,4 +98,7 @@ def parse(text: str, *, file: str = "Dockerfile") -> Dockerfile:
 
 def parse_instruction(text: str, *, file: str = "Dockerfile") -> Instruction:
     """Parse one instruction alone, such as the trigger of an ONBUILD; a backslash is the escape character."""
-    return interpret(parse(text, file=file).nodes[0])
+    nodes = parse(text, file=file).nodes
+    if len(nodes) != 1:
+        raise DockerfileError("onbuild trigger should be a single expression", at=nodes[1].at)
+    return interpret(nodes[0])

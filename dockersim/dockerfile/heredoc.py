@@ -18,7 +18,7 @@ from typing import Final
 from dockersim.dockerfile.words import Lexing, expand_words
 from dockersim.errors import DockerfileError
 
-_WORD: Final = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)")
+_WORD: Final = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*+([^<]*)")
 _LEADING_TABS: Final = re.compile(r"^\t+", re.MULTILINE)
 _LINE: Final = Lexing(keep_quotes=True, keep_escapes=True, keep_unset=True)
 _NAME: Final = Lexing(keep_unset=True)
