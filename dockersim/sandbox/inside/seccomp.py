@@ -108,6 +108,23 @@ def program(machine: str, *, pretend: bool) -> bytes:
     return b"".join(parts) + _instruction(_RETURN, _ALLOW)
 
 
+# System calls with a path in them that are younger than Debian's proot, which would let them see the host's files.
+# Whoever uses one falls back to an older one, as on an older kernel: statx, renameat2, execveat, openat2 and so on.
+_YOUNGER = {"x86_64": (316, 322, 332), "aarch64": (276, 281, 291)}
+_YOUNGER_EVERYWHERE = (*_EVERYWHERE, 437, 439, 452, 463, 464, 465, 466, 467, 468, 469)
+
+
+def program_for_proot(machine: str) -> bytes:
+    """Assemble the filter that hides from programs under proot what proot does not translate."""
+    if machine not in _YOUNGER:
+        return b""
+    numbers = (*_YOUNGER[machine], *_YOUNGER_EVERYWHERE)
+    answers = b"".join(_on_number(number, _answer(ENOSYS)) for number in numbers)
+    other = _instruction(_LOAD, _ARCHITECTURE) + _instruction(_EQUAL, _AUDIT[machine], 1, 0)
+    allow = _instruction(_RETURN, _ALLOW)
+    return other + allow + _instruction(_LOAD, _NUMBER) + answers + allow
+
+
 def program_for_this_machine(*, pretend: bool) -> bytes:
     """Assemble the filter for the machine that this runs on."""
     return program(os.uname().machine, pretend=pretend)

@@ -10,7 +10,7 @@ import _signal  # type: ignore[import-not-found]
 import os
 import stat
 
-from . import kernel, supervise, wire
+from . import kernel, seccomp, supervise, wire
 from .command import CannotExecute
 from .mounts import kind_of_source, own_directory
 from .rootfs import CannotPrepare, Root, restrict
@@ -53,6 +53,10 @@ def _become_traced(spec: dict[str, Any], directory: str, scratch: str, report: i
         from . import terminal
 
         terminal.take_terminal()
+    filter_program = seccomp.program_for_proot(os.uname().machine)
+    if filter_program:
+        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)  # without which only root may install a filter
+        kernel.install_filter(filter_program)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)
     os.execve(spec["program"], arguments, _environment_of_proot(spec, scratch))
 
