@@ -135,6 +135,7 @@ def ensure_running(root: Path) -> Address:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if (address := running(root)) is not None:
+            _await_loser(process, address)
             return address
         if process.poll() == OTHER_SERVES:
             # Another start was quicker, or the one before is still shutting down: look again, then try again.
@@ -146,6 +147,15 @@ def ensure_running(root: Path) -> Address:
     raise RegistryError(
         f"the practice registry did not answer within {START_SECONDS:.0f} seconds", hint=f"see {root / 'registry.log'}"
     )
+
+
+def _await_loser(process: subprocess.Popen[bytes], address: Address) -> None:
+    """Wait until a process of ours that came too late has seen it: later it would take over from one that stops."""
+    if os.name == "posix" and process.pid != address.pid:
+        try:
+            process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def stop(root: Path) -> bool:
