@@ -127,7 +127,7 @@ class Commands(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(name, help_line) for name, (_, help_line) in table.items()])
 
-    def main(  # type: ignore[override]  # click has it as overloads, of which ours is the union
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,
