@@ -39,9 +39,7 @@ def load_index(text: bytes) -> tuple[LayerEntry, ...]:
             raise ContentError(f"a layer index of the unknown form {document['schema']!r}")
         return tuple([_entry(row) for row in document["entries"]])
     except (ValueError, TypeError, KeyError, IndexError) as error:
-        raise ContentError(
-            "a layer index is damaged", hint="delete it; it is made again from the layer"
-        ) from error
+        raise ContentError("a layer index is damaged", hint="delete it; it is made again from the layer") from error
 
 
 def _row(entry: LayerEntry) -> list[Any]:

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from dockersim.digest import DiffID, chain_id, hex_of
 from dockersim.errors import StoreError
-from dockersim.filesystem import Entry, Tree, layer_from
+from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
@@ -37,12 +37,13 @@ from dockersim.snapshots.scan import is_opaque, read_written, scan
 from dockersim.snapshots.sweep import Claim, claim_new, sweep
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Active:
-    """One snapshot in the making."""
+    """One snapshot in the making, and what was found to have changed in it when that was last asked."""
 
     claim: Claim
     layers: tuple[DiffID, ...]
+    changes: tuple[LayerEntry, ...] | None = None
 
     @property
     def upper(self) -> str:
@@ -87,7 +88,8 @@ class OverlaySnapshotter:
         before = self._chains.tree(active.layers)
         with store_errors("the changes of a step cannot be read"):
             written = list(read_written(self._disk, active.upper, scan(active.upper), before, overlay=True))
-        return Changes(layer_from(before, written))
+        active.changes = layer_from(before, written)
+        return Changes(active.changes)
 
     def open_file(self, key: SnapshotKey, entry: Entry) -> BinaryIO:
         """Open the content of a FILE that ``changes`` named."""
@@ -99,10 +101,14 @@ class OverlaySnapshotter:
         active = self._find(key)
         target = f"{self._root}/layers/{hex_of(layer)}" if layer is not None else ""
         if target and not os.path.exists(target):
+            entries = self.changes(key).entries if active.changes is None else active.changes
             with store_errors("a layer cannot be kept laid out"):
-                self._settle_opaque(active.upper, self._chains.tree(active.layers))
                 try:
+                    self._settle_opaque(active.upper, self._chains.tree(active.layers))
+                    _delete_unlisted(active.upper, {entry.path for entry in entries})
                     os.rename(active.upper, target)
+                except PermissionError:
+                    pass  # in a directory its owner may not write; the layer is laid out from its tar when needed
                 except OSError:
                     if not os.path.exists(target):  # else another process has just stored the same layer
                         raise
@@ -211,3 +217,14 @@ def _link_to(target: str, folder: str) -> str:
             number += 1
             continue
         return str(number)
+
+
+def _delete_unlisted(upper: str, listed: set[str]) -> None:
+    """Delete what overlayfs copied up though nothing of it changed.
+
+    It is not part of the layer, and would show the files of this image in any other that has the same layer; that
+    of a RUN which changes nothing is the same everywhere.
+    """
+    unlisted = [path for path, _ in scan(upper) if path not in listed]
+    for path in unlisted:
+        delete(f"{upper}/{path}")

@@ -195,6 +195,20 @@ class TestEverySnapshotter:
         bench.snapshotter.commit(key, None)
         assert bench.changes("true") == ()
 
+    @pytest.mark.parametrize(
+        "script",
+        [
+            "chmod 644 x; touch d; chmod 755 d/sub",
+            "rm -f x; touch -d @1700000000 x; printf 'x\\n' > x; touch -d @1700000000 x",
+        ],
+    )
+    def test_a_layer_that_changes_nothing_may_lie_on_any_other(self, make, script: str) -> None:
+        bench = Bench(make, *BASE)
+        assert bench.step(script) == ()
+        empty = bench.layers[-1]
+        bench.layers = [bench.source.store(folder("other")), empty]
+        assert bench.sees("ls") == "other\n"
+
     def test_removed_layer_is_laid_out_anew(self, make) -> None:
         bench = Bench(make, *BASE)
         bench.step("echo more > m")
