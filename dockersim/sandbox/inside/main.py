@@ -6,7 +6,7 @@ import os
 
 from . import wire
 from .rootfs import CannotPrepare
-from .supervise import CONTROL, REPORT, SOCKET
+from .supervise import CONTROL, REPORT, SOCKET, report
 
 TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def main() -> None:
     try:
         _serve(spec)
     except CannotPrepare as error:
-        wire.send(REPORT, ("failed", error.args[0]))
+        report(("failed", error.args[0]))
     except OSError as error:
-        wire.send(REPORT, ("failed", error.strerror or str(error)))
+        report(("failed", error.strerror or str(error)))
 
 
 def _serve(spec: dict[str, Any]) -> None:

@@ -23,6 +23,14 @@ CONTROL, REPORT, SOCKET = 3, 4, 5
 """The runner's descriptors besides stdin, stdout and stderr: what to do; how it went; where descriptors are sent."""
 
 
+def report(message: tuple[object, ...]) -> None:
+    """Tell the starter. If it is gone there is nobody to tell, but still all to tidy up."""
+    try:
+        wire.send(REPORT, message)
+    except BrokenPipeError:
+        pass
+
+
 def fork(child: Callable[[int], None]) -> tuple[int, int]:
     """Start ``child`` in a process of its own; return its pid and the pipe it reports on.
 
@@ -55,13 +63,13 @@ def watch(pid: int, setup: int, directory: str, *, generations: int = 0) -> None
     _let_go_of_output()
     stubs, failure = _hear(setup)
     line = _first_born(pid, 0 if failure else generations)
-    wire.send(REPORT, failure or ("started", line[-1], wire.start_time(line[-1])))
+    report(failure or ("started", line[-1], wire.start_time(line[-1])))
     code = _wait(line, alarm)
     if generations:
         kill_descendants()
     if stubs:
         remove_stubs(directory, stubs)
-    wire.send(REPORT, ("exited", code))
+    report(("exited", code))
 
 
 def _wake_on_child() -> int:
