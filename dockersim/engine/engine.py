@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockersim.dockerfile import parse
 from dockersim.engine.build import Build, EventSink
@@ -16,7 +16,6 @@ from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.running import Host, process_of, try_out
-from dockersim.engine.shipping import Shipping
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, DockerfileError
 from dockersim.oci import parse_reference
@@ -25,6 +24,9 @@ from dockersim.sandbox.ladder import known_rungs
 from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 from dockersim.trace import build_document
+
+if TYPE_CHECKING:
+    from dockersim.engine.shipping import Shipping
 
 
 class Engine:
@@ -75,7 +77,7 @@ class Engine:
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options(tags, build_args, target, no_cache, labels, platform)
         files = open_context(folder, file, self.root / "contexts")
-        finder = ImageFinder(self.store, self.shipping, stand_ins=self.stand_ins)
+        finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=self.stand_ins)
         driver = ExecuteDriver(
             self.store, files, f"{folder.resolve()}:{file}", finder.find, host=self.host, epoch=options.epoch,
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
@@ -99,7 +101,7 @@ class Engine:
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options((), build_args, target, False, None, platform)
         files = open_context(folder, file, self.root / "contexts")
-        finder = ImageFinder(self.store, self.shipping, stand_ins=False)
+        finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
         driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
         build.options, build.file = options, file.name
@@ -150,6 +152,8 @@ class Engine:
     @cached_property
     def shipping(self) -> Shipping:
         """Push, pull and login."""
+        from dockersim.engine.shipping import Shipping  # a cached build asks no registry
+
         return Shipping(self.store, self.environment, machine_platform())
 
     def rungs(self) -> tuple[Rung, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from dockersim.bases import (
     AskedOnce,
@@ -17,12 +18,14 @@ from dockersim.bases import (
     resolve,
     stand_in_note,
 )
-from dockersim.engine.shipping import Shipping
 from dockersim.engine.store import Store
 from dockersim.errors import DockersimError, ImageError, ImageNotFound
 from dockersim.images import Image
 from dockersim.oci import Reference, parse_reference
 from dockersim.solver import ResolvedImage, ResolveImage
+
+if TYPE_CHECKING:
+    from dockersim.engine.shipping import Shipping
 
 
 class LocalStore:
@@ -62,20 +65,20 @@ class ThisMachine:
 class Registry:
     """A registry that is pulled from: the practice registry, or the one that the name says."""
 
-    def __init__(self, shipping: Shipping, name: str, *, practice: bool) -> None:
+    def __init__(self, shipping: Callable[[], Shipping], name: str, *, practice: bool) -> None:
         self.name = name
         self._shipping = shipping
         self._practice = practice
 
     def find(self, reference: Reference) -> Image | None:
         """Pull the image, if the registry has it."""
-        return self._shipping.find(reference, practice=self._practice)
+        return self._shipping().find(reference, practice=self._practice)
 
 
 class ImageFinder:
     """Answers the solver's ResolveImage. ``stand_ins`` says that the learner has agreed to stand-ins."""
 
-    def __init__(self, store: Store, shipping: Shipping, *, stand_ins: bool) -> None:
+    def __init__(self, store: Store, shipping: Callable[[], Shipping], *, stand_ins: bool) -> None:
         self._store = store
         self._stand_ins = stand_ins
         self._shipping = shipping
