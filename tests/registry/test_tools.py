@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from image import Store
-from peers import dockerd, needs, run
+from tests.peers import dockerd, needs, run
 from test_transfer import run as drive
 
 from dockersim.oci import Descriptor, Index, Platform, parse_reference

@@ -1,0 +1,40 @@
+"""What holds for all tests: in CI nothing may be skipped, since CI installs what the tests need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+ALWAYS_ALLOWED = ("Windows",)
+"""A reason with one of these words may skip in CI as well: it is about another kind of machine."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure in CI."""
+    report = yield
+    reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if _forbidden(report.skipped and not hasattr(report, "wasxfail"), reason):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped in CI, which installs what tests need: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole module that skips itself."""
+    report = yield
+    if _forbidden(report.outcome == "skipped", str(report.longrepr)):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: skipped in CI: {report.longrepr}"
+    return report
+
+
+def _forbidden(skipped: bool, reason: str) -> bool:
+    return bool(skipped and os.environ.get("CI") and not any(word in reason for word in ALWAYS_ALLOWED))
