@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
 from dockersim.engine.step import Step, StepSource
-from dockersim.errors import BuildError, DockersimError
+from dockersim.errors import BuildError, Cancelled, DockersimError
 from dockersim.solver import (
     BuildFinished,
     BuildOptions,
@@ -190,6 +190,8 @@ class Build:
             item = self._send()
         except StopIteration:
             return
+        except Cancelled:
+            raise  # the build has not failed: what was asked is still to be done, and can be asked for again
         except DockersimError as error:
             self.error = error
             # A failing step has been yielded as a step; its error waits until the next one is asked for.
@@ -206,6 +208,8 @@ class Build:
             return next(self._solver)
         try:
             outcome = self._driver.answer(self._pending)
+        except Cancelled:
+            raise
         except DockersimError as error:
             self._pending = None
             return self._solver.throw(error)

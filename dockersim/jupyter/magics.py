@@ -86,25 +86,10 @@ def _show_table(shell: Any, build: Build) -> None:
 
 
 def run_command(words: list[str]) -> int:
-    """Run a command of the command line in this process and return its exit code.
-
-    What click has to say about wrong options it says as it does in the terminal.
-    """
-    import click
-
+    """Run a command of the command line in this process and return its exit code; it prints its errors itself."""
     from dockersim.cli.main import main
 
-    try:
-        code = main.main(args=words, prog_name="docker", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        print("Aborted!", file=sys.stderr)
-        return 1
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    return code if isinstance(code, int) else 0
+    return int(main.main(args=words, prog_name="docker", standalone_mode=False))
 
 
 class _Printer:

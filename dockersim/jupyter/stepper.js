@@ -508,7 +508,7 @@ class View {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    const inPane = event.target.closest?.("[role=tabpanel]");
+    const inPane = event.target.closest?.(".ds-pane"); // not [role=tabpanel]: the whole notebook stands in one
     const onButton = event.target.closest?.("button");
     const commands = { n: "next", b: "back", r: "run_to", f: "finish", s: "stop", Escape: "stop" };
     if (!inPane) Object.assign(commands, { ArrowRight: "next", ArrowLeft: "back" });
@@ -639,7 +639,7 @@ class View {
   }
 
   drawHead() {
-    const step = this.step;
+    const step = this.running ? this.trace.steps[this.running - 1] : this.step;
     if (!step) {
       this.head.replaceChildren(h("div", { class: "ds-dim" }, "Before the first step"));
       return;
@@ -696,6 +696,7 @@ function drawFiles(view, step, fields) {
 }
 
 async function fillTree(view, step, rows, holder, detail, summary) {
+  holder.replaceChildren(); // what stood here must not be clicked while the answer is on its way
   summary.replaceChildren(...diffWords(rows));
   if (!view.whole && !rows) return void holder.replaceChildren(h("p", { class: "ds-dim" }, "The changes of this step are not in this trace."));
   if (!view.whole && rows.length === 0) return void holder.replaceChildren(h("p", { class: "ds-dim" }, noChange(step)));

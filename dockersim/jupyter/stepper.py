@@ -40,6 +40,7 @@ class Stepper(anywidget.AnyWidget):
         super().__init__(**traits)
         self.build = build
         self._worker: threading.Thread | None = None
+        self._begun = 0  # the step that was started and is not finished: running, or stopped
         self._stream = _Stream(self.send)
         self.refresh()
         self.on_msg(self._receive)
@@ -77,27 +78,45 @@ class Stepper(anywidget.AnyWidget):
             self._begin(message)
 
     def _begin(self, message: dict[str, Any]) -> None:
-        """Carry a command out in a thread, unless one is being carried out already."""
-        if not self.wait(0):
+        """Carry a command out in a thread, unless a step is running.
+
+        The browser sees the end of a step a moment before its thread has ended; a key pressed in that moment counts.
+        """
+        if self.running:
             return
         self.notice = "" if self.build.plan else "Reading the Dockerfile and looking for the base images …"
-        self._worker = threading.Thread(target=self._work, args=(self._action(message),), name="stepper", daemon=True)
+        arguments = (self._worker, self._action(message))
+        self._worker = threading.Thread(target=self._work, args=arguments, name="stepper", daemon=True)
         self._worker.start()
 
     def _action(self, message: dict[str, Any]) -> Callable[[], object]:
-        build = self.build
-        if message["do"] == "run_to":
-            line = int(message.get("line") or 1)
-            return lambda: build.run_to(line)
-        actions: dict[str, Callable[[], object]] = {
-            "prepare": build.prepare,
-            "next": build.next,
-            "back": build.back,
-            "finish": build.finish,
-        }
-        return actions[message["do"]]
+        build, taken = self.build, self.build.steps
+        match message["do"]:
+            case "prepare":
+                return build.prepare
+            case "back":
+                return build.back
+            case "next":
+                return self._going_on(build.next, takes_a_step=self.position == len(taken))
+            case "finish":
+                return self._going_on(build.finish, takes_a_step=True)
+        line = int(message.get("line") or 1)
+        is_new = not any(line in step.at.lines for step in taken)
+        return self._going_on(lambda: build.run_to(line), takes_a_step=is_new)
 
-    def _work(self, action: Callable[[], object]) -> None:
+    def _going_on(self, action: Callable[[], object], *, takes_a_step: bool) -> Callable[[], object]:
+        """Show the step that was stopped as running again: it is taken up, and not announced a second time."""
+
+        def go_on() -> None:
+            if takes_a_step:
+                self.running = self._begun
+            action()
+
+        return go_on
+
+    def _work(self, before: threading.Thread | None, action: Callable[[], object]) -> None:
+        if before is not None:
+            before.join()
         notice = ""
         try:
             action()
@@ -120,7 +139,7 @@ class Stepper(anywidget.AnyWidget):
         match event:
             case StepStarted(step):
                 self._stream.flush()
-                self.running = step.number
+                self._begun = self.running = step.number
             case OutputWritten(step, _, text):
                 self._stream.write(step.number, text)
             case StepFinished():
@@ -131,6 +150,7 @@ class Stepper(anywidget.AnyWidget):
 
     def _show_finished(self, event: StepFinished) -> None:
         """Show a step that has just been finished; the build stands on it once the event has been told."""
+        self._begun = 0
         with self.hold_sync():
             self.running = 0
             self.trace = light_document(self.build)

@@ -20,10 +20,13 @@ _LOOKS: Final = {
     "MISS": 'style="filled" fillcolor="#fbf0dc" color="#8a5300"',
     "FAILED": 'style="filled,bold" fillcolor="#fce8e6" color="#b3261e" shape=octagon',
     "BASE": 'style="filled" fillcolor="#e9f1fd" color="#1a5fb4"',
-    "config": 'style="rounded" color="#8b94a1"',
-    "not run": 'style="dotted" color="#8b94a1" fontcolor="#5f6773"',
+    "config": 'style="filled,rounded" fillcolor="white" color="#8b94a1"',
+    "not run": 'style="filled,dotted" fillcolor="white" color="#8b94a1" fontcolor="#5f6773"',
 }
 """A node's looks by what came of its step: a hit has a double outline, a failure eight corners."""
+
+_UNUSED: Final = 'style="filled,dashed" fillcolor="white" color="#8b94a1"'
+_IMAGE: Final = 'shape=cylinder style="filled" fillcolor="white" color="#8b94a1"'
 
 _SIGNS: Final = {"HIT": "●", "MISS": "◆", "FAILED": "✕", "BASE": "■", "config": "○", "not run": "·"}
 
@@ -75,7 +78,7 @@ def _cluster(stage: StagePlan, taken: Mapping[int, StepFinished], *, target: boo
     yield f'    label={_quote(_title(stage, target=target))}; labeljust=l; fontsize=11; fontcolor="#5f6773"; {style};'
     yield '    fontname="Helvetica,DejaVu Sans,sans-serif";'
     if not stage.steps:
-        yield f'    unused_{stage.index} [label={_quote(f"FROM {stage.base}")} style="dashed" color="#8b94a1"];'
+        yield f"    unused_{stage.index} [label={_quote(f'FROM {stage.base}')} {_UNUSED}];"
     for step in stage.steps:
         yield f"    {_name(step)} [label={_quote(_label(step, taken))} {_LOOKS[outcome(step, taken)]}];"
     yield "  }"
@@ -121,7 +124,7 @@ def _edges_into(step: StepPlan, last: Mapping[int, str], images: set[str]) -> It
             name = _quote(f"image {reference}")
             if reference not in images:
                 images.add(reference)
-                yield f'{name} [shape=cylinder label={_quote(reference)} color="#8b94a1"];'
+                yield f"{name} [label={_quote(reference)} {_IMAGE}];"
             yield f'{name} -> {_name(step)} [style=dashed label="COPY --from"];'
         case _:
             pass

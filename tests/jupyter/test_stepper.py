@@ -143,7 +143,10 @@ def test_stop_ends_the_command_and_the_step_can_be_taken_again() -> None:
     assert widget.wait(5)
     assert (widget.position, widget.running) == (1, 0)
     assert widget.notice.startswith("Stopped.")
-    assert channel.ask(ask="list", step=1, path="etc")["entries"]
+    go_on.set()
+    channel.say(do="next")
+    assert widget.wait(5)
+    assert (widget.position, widget.notice, widget.trace["ok"]) == (2, "", True)
 
 
 def test_a_failing_step_is_shown_and_asking_for_more_says_why_not() -> None:
