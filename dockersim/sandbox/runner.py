@@ -50,6 +50,8 @@ class RunnerSandbox:
         """Run ``process`` to its end; see the contract."""
         self._cancelled = False
         try:
+            if process.terminal:
+                return self._run_at_terminal(root, process)
             ended = pump(lambda stdio: self._remember(self._launch(root, process, stdio)), process.stdin, output)
         except ProgramNotFound as error:
             output("stderr", f"runc run failed: unable to start container process: {error.message}\n".encode())
@@ -94,6 +96,20 @@ class RunnerSandbox:
 
     def _launch(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Launched:
         return launch(self._describe(root, process), stdio)
+
+    def _run_at_terminal(self, root: RootFilesystem, process: ProcessSpec) -> Exit:
+        """Run ``process`` with a terminal of its own, wired to the caller's; its output goes there."""
+        from dockersim.sandbox.attach import attach
+
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            launched = self._remember(_begin(self._describe(root, process), Stdio(nothing, nothing, nothing)))
+        finally:
+            os.close(nothing)
+        try:
+            return attach(launched, 0, 1)
+        finally:
+            launched.close()
 
     def _remember(self, launched: Launched) -> Launched:
         """Let ``cancel`` find it; one that came while we were starting counts."""

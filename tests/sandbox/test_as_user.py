@@ -28,6 +28,7 @@ def python_for_everybody() -> str:
     pytest.skip(f"no {name} here that an ordinary user may run")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv")
 def test_conformance_as_an_ordinary_user(place: Path) -> None:

@@ -1,0 +1,124 @@
+"""The probe, the choice of a rung, and what a RUN gets from the host."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dockersim.errors import SandboxError
+from dockersim.sandbox import (
+    ORDER,
+    BindMount,
+    DirectoryRoot,
+    ProcessSpec,
+    choose,
+    host_environment,
+    known_rungs,
+)
+from dockersim.sandbox.inside.seccomp import FORBIDDEN, program, program_for_proot
+from dockersim.sandbox.passthrough import CERTIFICATES
+from dockersim.sandbox.reasons import explain
+
+from .box import Box
+
+
+def test_every_rung_is_accounted_for(place: Path) -> None:
+    rungs = known_rungs(place)
+    assert tuple(rung.name for rung in rungs) == ORDER
+    assert all(rung.works or rung.because for rung in rungs)
+    assert all(rung.deviations for rung in rungs)
+    assert rungs[-1].works
+
+
+def test_what_was_found_is_kept(place: Path) -> None:
+    first = known_rungs(place)
+    begun = time.perf_counter()
+    assert known_rungs(place) == first
+    assert time.perf_counter() - begun < 0.05
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"key": []}', b'{"key": 1, "rungs": 2}'])
+def test_damaged_memory_is_no_harm(place: Path, damage: bytes) -> None:
+    first = known_rungs(place)
+    (place / "rungs.json").write_bytes(damage)
+    assert known_rungs(place) == first
+
+
+def test_unknown_rung(place: Path) -> None:
+    with pytest.raises(SandboxError, match="no sandbox is called moon; choose one of namespaces"):
+        choose("moon", place)
+
+
+def test_rung_that_does_not_work(place: Path) -> None:
+    with pytest.raises(SandboxError, match="the sandbox chroot does not work here"):
+        choose("chroot", place)
+
+
+def test_none_says_what_to_do(place: Path) -> None:
+    with pytest.raises(SandboxError, match="commands cannot be run on this machine: make all; use Linux"):
+        choose("none", place).run(DirectoryRoot(place), ProcessSpec(("make", "all")), lambda *_: None)
+
+
+@pytest.mark.parametrize("name", ["namespaces", "userns", "proot"])
+def test_refusal_comes_with_a_remedy(name: str) -> None:
+    because, remedy = explain(name, "unshare: Operation not permitted")  # type: ignore[arg-type]
+    assert because
+    assert remedy
+
+
+def test_nothing_from_a_host_that_has_nothing() -> None:
+    given = host_environment({"HOME": "/root", "SSL_CERT_FILE": "/no/such/file"})
+    assert (given.env, given.mounts, given.because) == ((), (), "")
+
+
+def test_proxies_in_both_spellings() -> None:
+    given = host_environment({"http_proxy": "http://p:1", "NO_PROXY": "local"})
+    assert dict(given.env) == {
+        "HTTP_PROXY": "http://p:1", "http_proxy": "http://p:1", "NO_PROXY": "local", "no_proxy": "local",
+    }  # fmt: skip
+    assert given.because == "for this command only: the host's proxies"
+
+
+def test_certificates_of_the_host_reach_the_command_and_no_layer(box: Box, place: Path) -> None:
+    bundle = place / "bundle.pem"
+    bundle.write_text("certificates\n")
+    given = host_environment({"PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)})
+    assert given.mounts == (BindMount(bundle, CERTIFICATES),)
+    env = {"PATH": "/bin"} | dict(given.env)
+    assert box.sh("cat $PIP_CERT $SSL_CERT_FILE", env=env, mounts=given.mounts).out == "certificates\n" * 2
+    assert box.written() == {"dev", "proc", "sys"}
+
+
+@pytest.mark.parametrize("machine", FORBIDDEN)
+@pytest.mark.parametrize("pretend", [False, True])
+def test_filter_is_whole_instructions_and_short_jumps(machine: str, *, pretend: bool) -> None:
+    for text in (program(machine, pretend=pretend), program_for_proot(machine)):
+        assert text
+        assert len(text) % 8 == 0
+        assert len(text) // 8 < 4096  # BPF_MAXINSNS
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import sys, dockersim.sandbox; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"subprocess", "ctypes", "tempfile", "socket", "asyncio"} & set(loaded)
+
+
+def test_run_at_the_caller_s_terminal(box: Box) -> None:
+    """As `step.run("sh")` in a terminal: a shell that believes it has one, and a person's keys."""
+    pid, screen = pty.fork()
+    if pid == 0:
+        ended = box.sandbox.run(box.root, ProcessSpec(("/bin/sh",), {"PATH": "/bin"}, terminal=True), lambda *_: None)
+        os._exit(ended.code)
+    os.write(screen, b"test -t 0 && echo a''live; exit 6\n")
+    seen = b""
+    while b"alive" not in seen:
+        seen += os.read(screen, 4096)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
+    os.close(screen)
