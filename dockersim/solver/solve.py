@@ -92,6 +92,8 @@ def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
     plan, images = yield from lower(dockerfile, options)
     yield PlanMade(plan)
     build = _Build(options, images)
+    # Deviation: BuildKit builds stages that do not need each other at the same time; here they are built one after
+    # the other, in the order of the file, so that a build can be stepped.
     for stage in plan.stages:
         for step in stage.steps:
             yield from _take(build, step)

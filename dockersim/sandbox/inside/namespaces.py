@@ -70,7 +70,7 @@ def _become_first(spec: dict[str, Any], report: int) -> None:
 def _mount_root(root: dict[str, Any], *, user_namespace: bool) -> Root:
     """Mount the root file system.
 
-    Deviation: it is mounted nodev, so that a device node made by a RUN can't be opened; in Docker the device cgroup
+    Deviation: the root file system is mounted nodev, so that a device node made by a RUN can't be opened; in Docker the device cgroup
     decides, and lets the harmless ones be.
     """
     if "path" in root:
