@@ -26,6 +26,7 @@ from dockersim.solver.configure import DEFAULT_SHELL
 from dockersim.trace import build_document
 
 if TYPE_CHECKING:
+    from dockersim.containers import Containers
     from dockersim.engine.shipping import Shipping
 
 
@@ -148,6 +149,14 @@ class Engine:
         """What every RUN is given of this machine: proxy and certificate variables."""
         passed = host_environment(self.environment)
         return Host(passed.env, passed.mounts, passed.because)
+
+    @cached_property
+    def containers(self) -> Containers:
+        """Run images: create, start, logs, exec, stop, rm."""
+        from dockersim.containers import Containers  # a build needs none of it
+        from dockersim.engine.users import account
+
+        return Containers(self.store, lambda layers, user: account(self.files(layers), user))
 
     @cached_property
     def shipping(self) -> Shipping:
