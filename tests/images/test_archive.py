@@ -85,6 +85,15 @@ def test_saving_twice_gives_the_same_bytes(images: ImageStore, save: Save) -> No
     assert saved(save, images, "app") == saved(save, images, "app")
 
 
+def test_a_damaged_layer_is_not_saved(images: ImageStore) -> None:
+    image = build(images, "app")
+    path = images.content.path(image.manifest.layers[0].digest)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(ContentError, match=image.manifest.layers[0].digest[7:19]):
+        saved(save_docker, images, "app")
+
+
 @pytest.mark.parametrize("save", [save_docker, save_oci])
 def test_two_images_that_share_a_layer(images: ImageStore, other: ImageStore, save: Save) -> None:
     base = build(images, "base")
