@@ -29,10 +29,14 @@ CREATE TABLE IF NOT EXISTS step (
     used INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS step_place ON step (dockerfile, stage, keyword, used);
+CREATE INDEX IF NOT EXISTS step_used ON step (used);
 """
 
 _MOST = 20_000
-"""So many steps are remembered; the ones not used for longest are forgotten first."""
+"""So many steps are remembered; the ones made longest ago are forgotten first."""
+
+_EVERY = 1_000
+"""After so many new steps it is seen to that there are not too many."""
 
 
 class StepRecords:
@@ -59,18 +63,15 @@ class StepRecords:
         row = (key.digest, key.parent, fields, json.dumps(result_to_json(result)), dockerfile, step.stage,
                step.keyword, step.instruction, step.at.line)  # fmt: skip
         with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO step SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(used), 0) + 1 FROM step",
-                row,
-            )
+            used = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM step").fetchone()[0]
+            connection.execute("INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, used))
+            if used % _EVERY == 0:
+                connection.execute("DELETE FROM step WHERE used <= ?", (used - _MOST,))
 
-    def forget_most(self, keep: int = _MOST) -> int:
-        """Forget the steps that were made longest ago, all but ``keep``; return how many."""
+    def forget(self) -> int:
+        """Forget every step: the next builds run all of theirs. Return how many were known."""
         with self._database.transaction() as connection:
-            done = connection.execute(
-                "DELETE FROM step WHERE key NOT IN (SELECT key FROM step ORDER BY used DESC LIMIT ?)", (keep,)
-            )
-            return done.rowcount
+            return connection.execute("DELETE FROM step").rowcount
 
     def layers(self) -> list[DiffID]:
         """List every layer that the cache knows."""
