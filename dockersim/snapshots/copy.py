@@ -196,13 +196,17 @@ class CopySnapshotter:
     def _written(self, slot: _Slot, before: Tree) -> list[LayerEntry]:
         """List what is different from the manifest: one scan, and a closer look at what it shows."""
         found, changed, scanned = slot.manifest, [], {}
+        replaced = set()
         for path, status in scan(slot.tree):
             row = scanned[path] = _row(status)
-            if found.get(path) != row:
+            known = found.get(path)
+            if known != row:
                 changed.append((path, status))
+                if known and known[3] != row[3] and stat.S_ISDIR(status.st_mode):
+                    replaced.add(path)
         slot.scanned = scanned
         gone = [path for path in found if path not in scanned and _is_directory(scanned, path.rpartition("/")[0])]
-        written = list(read_written(self._disk, slot.tree, changed, before, overlay=False))
+        written = list(read_written(self._disk, slot.tree, changed, before, overlay=False, replaced=replaced))
         return [*(Whiteout(path) for path in gone), *written]
 
 

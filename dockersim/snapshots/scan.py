@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 
 from dockersim.filesystem import Entry, Kind, LayerEntry, Opaque, Tree, Whiteout, content_decides
@@ -40,32 +40,75 @@ def _list(path: str) -> list[tuple[str, os.stat_result]]:
 
 
 def read_written(
-    disk: Disk, root: str, found: Iterable[tuple[str, os.stat_result]], before: Tree, *, overlay: bool
+    disk: Disk,
+    root: str,
+    found: Iterable[tuple[str, os.stat_result]],
+    before: Tree,
+    *,
+    overlay: bool,
+    replaced: Container[str] = (),
 ) -> Iterator[LayerEntry]:
     """Turn what was found into entries; of the names of one file all but the first become hard links.
 
     ``overlay`` says that ``root`` is the upper directory of an overlay, where a device 0/0 is a whiteout and
-    directories may be opaque. Files are hashed only where nothing else can tell whether they changed.
+    directories may be opaque. ``replaced`` names directories that are other ones than before. Files are hashed only
+    where nothing else can tell whether they changed.
     """
+    listing = list(found)
+    owners = _Owners(before, listing)
     first_names: dict[int, str] = {}
-    for path, status in found:
+    for path, status in listing:
         where = f"{root}/{path}"
-        node = before.get(path)
-        entry = disk.read(where, path, status, node.entry if node else None)
+        is_directory = stat.S_ISDIR(status.st_mode)
+        hides = overlay and is_directory and is_opaque(where, privileged=disk.privileged)
+        if hides or path in replaced:
+            owners.forget(path)
+        entry = disk.read(where, path, status, owners.of(path, status))
         if entry is None:
             continue
         if overlay and entry.kind is Kind.CHARACTER and entry.device == (0, 0):
             yield Whiteout(path)
             continue
-        if entry.kind is Kind.DIRECTORY:
-            if overlay and is_opaque(where, privileged=disk.privileged):
-                yield Opaque(path)
-        elif status.st_nlink > 1:
+        if hides:
+            yield Opaque(path)
+        elif status.st_nlink > 1 and not is_directory:
             first = first_names.setdefault(status.st_ino, path)
             if first != path:
                 yield replace(entry, kind=Kind.HARDLINK, link=first, size=0)
                 continue
+        node = before.get(path)
         yield _hashed_if_needed(entry, node.entry if node else None, where)
+
+
+class _Owners:
+    """What was known of paths before, and so of who owns them where the disk cannot tell.
+
+    A new name of an old file is the old file. A directory that was deleted and made again is a new one, and so is
+    all that is in it.
+    """
+
+    def __init__(self, before: Tree, listing: Iterable[tuple[str, os.stat_result]]) -> None:
+        self._before = before
+        self._new: set[str] = set()
+        self._linked: dict[int, Entry] = {}
+        for path, status in listing:
+            if status.st_nlink > 1 and stat.S_ISREG(status.st_mode) and (node := before.get(path)):
+                self._linked.setdefault(status.st_ino, node.entry)
+
+    def forget(self, directory: str) -> None:
+        """Take the directory for a new one."""
+        self._new.add(directory)
+
+    def of(self, path: str, status: os.stat_result) -> Entry | None:
+        """Give what stood there before, None for something new. Directories are asked for before their contents."""
+        if path in self._new or path.rpartition("/")[0] in self._new:
+            if stat.S_ISDIR(status.st_mode):
+                self._new.add(path)
+            return None
+        if status.st_nlink > 1 and (linked := self._linked.get(status.st_ino)):
+            return linked
+        node = self._before.get(path)
+        return node.entry if node else None
 
 
 def _hashed_if_needed(entry: Entry, before: Entry | None, where: str) -> Entry:

@@ -241,6 +241,17 @@ class TestEverySnapshotter:
         assert (entries["h/n"].uid, entries["h/n"].gid) == (0, 0)
         assert entries["t"].mode == 0o700
 
+    def test_a_further_name_of_a_file_has_its_owner(self, make) -> None:
+        bench = Bench(make, file("b", b"b", 0o644, 1000, 2000))
+        entries = {entry.path: entry for entry in bench.changes("ln b a; ln b c; echo more >> b")}
+        assert [(entries[name].uid, entries[name].gid) for name in "abc"] == [(1000, 2000)] * 3
+
+    def test_a_directory_made_again_is_not_the_old_one(self, make) -> None:
+        bench = Bench(make, folder("h", 0o750, 1, 2), folder("h/s", 0o750, 1, 2), file("h/s/f", b"f", 0o644, 3, 4))
+        # The old one only steps aside, since a disk may give its number to the next directory.
+        entries = {entry.path: entry for entry in bench.changes("mv h old; mkdir -p h/s; echo n > h/s/f; rm -r old")}
+        assert {(entries[name].uid, entries[name].gid) for name in ("h", "h/s", "h/s/f")} == {(0, 0)}
+
     def test_whiteout_in_a_layer_hides_and_opaque_too(self, make) -> None:
         bench = Bench(make, *BASE)
         bench.layers.append(bench.source.store(Whiteout("x"), folder("d"), Opaque("d"), file("d/n", b"n\n")))
