@@ -32,6 +32,8 @@ from dockersim.oci import parse_reference
 
 MTIME = 1_700_000_000
 BASE = "busybox:latest"
+_SETTINGS = ("dockerfile", "dockerignore", "build_args", "target", "labels", "secrets")
+"""What a case gives a build, and a scenario may change."""
 _REPOSITORY = Path(__file__).resolve().parent.parent
 ORACLE = _REPOSITORY.parent / "shared" / "conformance" / "oracle.json"
 
@@ -125,7 +127,7 @@ class _Case:
         self.context.mkdir()
         self._bases(self.case.get("bases") or [])
         self._write(self.case["context"])
-        state = {key: self.case.get(key) for key in ("dockerfile", "dockerignore", "build_args", "target", "labels")}
+        state = {key: self.case.get(key) for key in _SETTINGS}
         state["no_cache"] = False
         self._build(state, self.expected["scenarios"][0], first=True)
         for number, scenario in enumerate(self.case.get("scenarios") or [], 1):
@@ -183,7 +185,7 @@ class _Case:
     def _change(self, state: dict[str, Any], scenario: Mapping[str, Any], number: int) -> None:
         for path, facts in (scenario.get("mutate") or {}).items():
             self._mutate(path, facts, MTIME + 1000 * number)
-        for key in ("dockerfile", "dockerignore", "build_args", "target", "labels"):
+        for key in _SETTINGS:
             if key in scenario:
                 state[key] = scenario[key]
         state["no_cache"] = bool(scenario.get("no_cache"))
@@ -240,6 +242,7 @@ class _Case:
                 target=state["target"] or None,
                 labels=state["labels"] or {},
                 no_cache=state["no_cache"],
+                secrets={name: value.encode() for name, value in (state["secrets"] or {}).items()},
             )
             build.finish()
         except DockersimError as error:

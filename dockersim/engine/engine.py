@@ -14,6 +14,7 @@ from dockersim.engine.context import open_context
 from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
+from dockersim.engine.mounting import Given
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.running import Host, process_of, try_out
 from dockersim.engine.store import Store, default_root, machine_platform
@@ -67,13 +68,16 @@ class Engine:
         platform: str | None = None,
         text: str | None = None,
         on_event: EventSink | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        agents: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
         ``dockerfile`` is a path (relative to the working directory, as docker takes it; None is ``Dockerfile`` in the
         context); ``text`` gives the Dockerfile itself instead, which is then only called by that name. ``on_event``
-        is called with every event as it happens. Raises ContextError or DockerfileError for bad input; nothing has
-        been written then.
+        is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
+        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. Raises ContextError or
+        DockerfileError for bad input; nothing has been written then.
         """
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options(tags, build_args, target, no_cache, labels, platform)
@@ -81,6 +85,7 @@ class Engine:
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=self.stand_ins)
         driver = ExecuteDriver(
             self.store, files, f"{folder.resolve()}:{file}", finder.find, host=self.host, epoch=options.epoch,
+            given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)

@@ -11,6 +11,7 @@ from dockersim.content import Layer
 from dockersim.digest import DiffID
 from dockersim.engine.context import Context
 from dockersim.engine.copying import write_copy, write_workdir
+from dockersim.engine.mounting import Given, mounted
 from dockersim.engine.running import Host, process_of, run_in_snapshot
 from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin, inputs
 from dockersim.engine.store import Store
@@ -31,6 +32,7 @@ from dockersim.solver import (
     Request,
     ResolvedImage,
     ResolveImage,
+    RunMount,
     RunOp,
     Source,
     StepResult,
@@ -40,6 +42,8 @@ from dockersim.solver import (
 _SECOND = 1_000_000_000
 _MOST_OUTPUT = 2 << 20
 """So many characters of a step's output are kept; the rest is shown while it comes, and counted (BuildKit: 2 MiB)."""
+
+_NOTHING_GIVEN = Given()
 
 FindImage = Callable[[ResolveImage], ResolvedImage]
 
@@ -57,6 +61,7 @@ class ExecuteDriver:
         host: Host,
         epoch: int | None,
         on_event: Callable[[Event], None] | None,
+        given: Given = _NOTHING_GIVEN,
     ) -> None:
         self._store = store
         self._context = context
@@ -64,6 +69,7 @@ class ExecuteDriver:
         self._find_image = find_image
         self._host = host
         self._epoch = epoch
+        self._given = given
         self._on_event = on_event
 
     def answer(self, request: Request) -> Outcome:
@@ -93,7 +99,7 @@ class ExecuteDriver:
             case RunOp() as op:
                 result = self._run(request, op)
             case CopyOp() as op:
-                origin = self._origin(op.source, request.source_layers)
+                origin = self._origin(op.source, request.source_layers[0])
                 below = self._store.files(request.layers)
                 result = self._made(write_copy(self._store.layers, below, op, origin, self._now_ns()))
             case WorkdirOp() as op:
@@ -107,11 +113,12 @@ class ExecuteDriver:
     def _run(self, request: Execute, op: RunOp) -> StepResult:
         below = self._store.files(request.layers)
         output = _Output(request, self._on_event)
-        sandbox = self._store.sandbox
-        ended, layer = run_in_snapshot(
-            self._store.snapshots, sandbox, self._store.layers, request.layers, process_of(op, below, self._host),
-            output, self._clamp,
-        )  # fmt: skip
+        store, sandbox = self._store, self._store.sandbox
+        with mounted(store.root, store.layers, self._wanted(op, request), self._given) as ready:
+            ended, layer = run_in_snapshot(
+                store.snapshots, sandbox, store.layers, request.layers,
+                process_of(op, below, self._host, ready), output, self._clamp,
+            )  # fmt: skip
         result = self._made(layer)
         rung = sandbox.rung
         return replace(
@@ -119,10 +126,15 @@ class ExecuteDriver:
             notes=self._host.notes,
         )  # fmt: skip
 
+    def _wanted(self, op: RunOp, request: Execute) -> list[tuple[RunMount, Origin | None]]:
+        """Pair each mount with where its files come from, None for those that begin empty."""
+        pairs = zip(op.mounts, request.source_layers, strict=True)
+        return [(one, self._origin(one.source, layers) if one.source else None) for one, layers in pairs]
+
     def _made(self, layer: Layer) -> StepResult:
         return StepResult(layer.diff_id, layer.size, content_bytes(layer.entries))
 
-    def _origin(self, source: Source, layers: tuple[DiffID, ...]) -> Origin:
+    def _origin(self, source: Source | None, layers: tuple[DiffID, ...]) -> Origin:
         if isinstance(source, ContextSource):
             return ContextOrigin(self._context)
         return LayersOrigin(self._store.layers, layers)

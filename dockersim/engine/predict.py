@@ -43,7 +43,7 @@ class PredictDriver:
             case Execute() | CommitImage():
                 return StepResult(None, done=False)
 
-    def _origin(self, source: Source, layers: tuple[DiffID, ...]) -> Origin:
+    def _origin(self, source: Source | None, layers: tuple[DiffID, ...]) -> Origin:
         if isinstance(source, ContextSource):
             return ContextOrigin(self._context)
         return LayersOrigin(self._store.layers, layers)

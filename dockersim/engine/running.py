@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dockersim.content import Layer, LayerStore
 from dockersim.digest import DiffID
 from dockersim.engine.files import Files
+from dockersim.engine.mounting import Mounted
 from dockersim.engine.users import account
 from dockersim.filesystem import Entry, Kind, LayerEntry
 from dockersim.sandbox import BindMount, Exit, OutputSink, ProcessSpec, Sandbox
@@ -17,6 +18,8 @@ from dockersim.solver import RunOp
 
 HOSTNAME = "buildkitsandbox"
 """What a RUN sees as its host's name, as in BuildKit (executor/oci)."""
+
+_NO_MOUNTS = Mounted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,10 @@ class Host:
         return (f"{self.because}; not part of the image, its history or the cache key",) if self.because else ()
 
 
-def process_of(op: RunOp, below: Files, host: Host) -> ProcessSpec:
-    """Describe the process of a RUN: who it is, its environment, and where it runs."""
+def process_of(op: RunOp, below: Files, host: Host, asked: Mounted = _NO_MOUNTS) -> ProcessSpec:
+    """Describe the process of a RUN: who it is, its environment, where it runs, and the mounts it asked for."""
     who = account(below, op.user)
-    environment = {**dict(host.environment), **dict(op.proxies), **dict(op.environment)}
+    environment = {**dict(host.environment), **dict(op.proxies), **dict(op.environment), **dict(asked.environment)}
     environment.setdefault("HOME", who.home)
     return ProcessSpec(
         op.argv,
@@ -47,7 +50,7 @@ def process_of(op: RunOp, below: Files, host: Host) -> ProcessSpec:
         who.groups,
         HOSTNAME,
         "none" if op.network == "none" else "host",
-        mounts=host.mounts,
+        mounts=(*host.mounts, *asked.mounts),
     )
 
 

@@ -15,7 +15,10 @@ from dockersim.engine.windows import window
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Kind, Node, Tree
 from dockersim.filesystem.matching import Matched, sources_of
-from dockersim.solver import CopyOp, Input
+from dockersim.solver import CopyOp, Input, RunMount
+
+_NO_CHECKSUM = "failed to compute cache key: failed to calculate checksum of ref <ref>"
+_WHERE = "the path is looked up below the build context, and .dockerignore may leave it out"
 
 
 class Origin(Protocol):
@@ -112,13 +115,36 @@ def matched(op: CopyOp, origin: Origin) -> tuple[Matched, ...]:
     try:
         return tuple(found for pattern in op.patterns for found in sources_of(origin.tree, pattern))
     except ContextError as error:
-        error.message = f"failed to compute cache key: failed to calculate checksum of ref <ref>: {error.message}"
-        error.hint = error.hint or "the path is looked up below the build context, and .dockerignore may leave it out"
+        error.message = f"{_NO_CHECKSUM}: {error.message}"
+        error.hint = error.hint or _WHERE
         raise
 
 
-def inputs(op: CopyOp, origin: Origin) -> Iterator[Input]:
-    """Name every path that ``op`` takes, for its cache key."""
+def mounted_node(one: RunMount, origin: Origin) -> Node:
+    """Find what a mount shows, links followed. Raises ContextError in BuildKit's words if it is not there."""
+    resolved = origin.tree.resolve(one.mount.source)
+    node = None if resolved is None else origin.tree.get(resolved)
+    if node is None:
+        raise ContextError(f'{_NO_CHECKSUM}: "/{one.mount.source}": not found', hint=_WHERE)
+    return node
+
+
+def inputs(op: CopyOp | RunMount, origin: Origin) -> Iterator[Input]:
+    """Name every path that ``op`` takes or shows, for its cache key."""
+    return _copied(op, origin) if isinstance(op, CopyOp) else _shown(op, origin)
+
+
+def _shown(one: RunMount, origin: Origin) -> Iterator[Input]:
+    """Name what a mount shows by the paths that the command sees: what a file is called at its source is no matter."""
+    top = mounted_node(one, origin)
+    if top.entry.path:
+        yield _input(one.mount.target, origin.digested(top.entry))
+    start = len(top.entry.path) + 1 if top.entry.path else 0
+    for node in origin.tree.walk(top.entry.path) if top.children is not None else ():
+        yield _input(f"{one.mount.target}/{node.entry.path[start:]}", origin.digested(node.entry))
+
+
+def _copied(op: CopyOp, origin: Origin) -> Iterator[Input]:
     excludes = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
     for source in matched(op, origin):
         if source.node.children is None:

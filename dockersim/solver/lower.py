@@ -19,6 +19,7 @@ from dockersim.dockerfile import (
     Dockerfile,
     Instruction,
     Lexing,
+    Mount,
     Run,
     Workdir,
     expand,
@@ -278,7 +279,7 @@ def _lower_workdir(lowering: _Lowering, stage: _Stage, workdir: Workdir, *, trig
 
 
 def _lower_run(lowering: _Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
-    op = run_op(run, stage.draft, lowering.build_args)
+    op = run_op(run, stage.draft, lowering.build_args, lambda name, mount: _mount_source(lowering, name, mount, run.at))
     name = run.raw
     if op.from_heredoc:
         name += f" ({heredoc_summary(run.heredocs[0].content)})"
@@ -303,10 +304,22 @@ def _source(lowering: _Lowering, stage: _Stage, copy: Copy | Add) -> Source:
     if isinstance(copy, Add) or not copy.from_:
         return ContextSource()
     found = lowering.stages.source(copy.from_, copy.at)
+    if isinstance(found, int) and (found not in lowering.drafts or found == stage.node.index):
+        text = f'cannot copy from stage "{copy.from_}", it needs to be defined before current stage'
+        raise DockerfileError(f'{text} "{stage.node.label}"', at=copy.at)
+    return _found_source(lowering, found)
+
+
+def _mount_source(lowering: _Lowering, name: str, mount: Mount, at: At) -> Source | None:
+    found = lowering.stages.source(name, at)
+    if isinstance(found, int) and found not in lowering.drafts:
+        text = f'cannot mount from stage "{name}" to "{mount.target}", stage needs to be defined before current command'
+        raise DockerfileError(text, at=at)
+    return None if found == SCRATCH else _found_source(lowering, found)
+
+
+def _found_source(lowering: _Lowering, found: int | str) -> Source:
     if isinstance(found, int):
-        if found not in lowering.drafts or found == stage.node.index:
-            text = f'cannot copy from stage "{copy.from_}", it needs to be defined before current stage'
-            raise DockerfileError(f'{text} "{stage.node.label}"', at=copy.at)
         return StageSource(found)
     return ImageSource(found, () if found == SCRATCH else lowering.images[found].layers)
 

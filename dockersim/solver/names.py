@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 
 from dockersim.solver.key import CacheKey, Input
-from dockersim.solver.plan import CopyOp, RunOp, WorkdirOp
+from dockersim.solver.plan import CopyOp, RunMount, RunOp, WorkdirOp
 
 
 def command_words(op: RunOp) -> str:
@@ -78,8 +78,9 @@ def key_of(op: RunOp | CopyOp | WorkdirOp, parent: str, files: tuple[Input, ...]
                 options += (("--network", op.network),)
             if op.script is not None:
                 options += (("script", op.script[1]),)
+            options += tuple(_mount_option(one) for one in op.mounts)
             words = f"RUN {json.dumps(list(op.argv), ensure_ascii=False)}"
-            return CacheKey(parent, words, op.environment, op.user, op.directory, options)
+            return CacheKey(parent, words, op.environment, op.user, op.directory, options, files)
         case CopyOp():
             return CacheKey(parent, _copy_words(op), options=_copy_options(op), inputs=files)
         case WorkdirOp(path, user):
@@ -89,6 +90,27 @@ def key_of(op: RunOp | CopyOp | WorkdirOp, parent: str, files: tuple[Input, ...]
 def linked(parent: str, key: CacheKey) -> str:
     """Name what a linked copy and the layers below make together (BuildKit's merge vertex)."""
     return CacheKey(parent, f"LINK {key.digest}").digest
+
+
+def _mount_option(one: RunMount) -> tuple[str, str]:
+    """Spell what of a mount counts for the key: how it is mounted.
+
+    Where its files come from does not count, as the files themselves do (BuildKit, ``ExecOp.CacheMap``).
+    """
+    mount = one.mount
+    words = [f"type={mount.type.value}", "ro" if mount.read_only else "rw"]
+    facts = {
+        "id": mount.id,
+        "sharing": mount.sharing.value if mount.sharing else "",
+        "size": str(mount.size or ""),
+        "required": "true" if mount.required else "",
+        "env": mount.env or "",
+        "mode": "" if mount.mode is None else f"{mount.mode:04o}",
+        "uid": "" if mount.uid is None else str(mount.uid),
+        "gid": "" if mount.gid is None else str(mount.gid),
+    }
+    words += [f"{name}={value}" for name, value in facts.items() if value]
+    return f"--mount {mount.target or mount.id}", ",".join(words)
 
 
 def _copy_words(op: CopyOp) -> str:
@@ -103,7 +125,7 @@ def _copy_options(op: CopyOp) -> tuple[tuple[str, str], ...]:
         "--link": "true" if op.link else "",
         "--parents": "true" if op.parents else "",
         "--exclude": " ".join(op.exclude),
-        "--unpack": "true" if op.unpack and not op.add else "",
+        "--unpack": "true" if op.unpack_urls else "false" if op.add and not op.unpack else "",
         "--checksum": op.checksum,
     }
     inline = tuple((f"<<{name}", text) for name, text in op.inline)

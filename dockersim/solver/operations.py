@@ -12,6 +12,7 @@ from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Swi
 from dockersim.dockerfile.heredoc import is_heredoc
 from dockersim.errors import DockerfileError
 from dockersim.solver.configure import Draft
+from dockersim.solver.mounting import SourceFinder, run_mounts
 from dockersim.solver.plan import CopyOp, RunOp, Source
 from dockersim.source import At
 
@@ -23,8 +24,8 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 """Arguments that reach a RUN without an ARG, and never the cache key or history (reference, "Predefined ARGs")."""
 
 
-def run_op(run: Run, draft: Draft, build_args: Mapping[str, str]) -> RunOp:
-    """Make the operation of a RUN. Raises DockerfileError for what is not supported yet, naming it."""
+def run_op(run: Run, draft: Draft, build_args: Mapping[str, str], find: SourceFinder) -> RunOp:
+    """Make the operation of a RUN. Raises DockerfileError for what is not supported, naming it."""
     _refuse_unsupported(run)
     argv, script, whole = _command(run, draft)
     return RunOp(
@@ -36,6 +37,7 @@ def run_op(run: Run, draft: Draft, build_args: Mapping[str, str]) -> RunOp:
         script,
         whole,
         _proxies(build_args),
+        run_mounts(run, draft.scope.word(draft.escape, run.at), draft.container.working_dir, find),
     )
 
 
@@ -46,8 +48,6 @@ def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def _refuse_unsupported(run: Run) -> None:
-    if run.mounts:
-        raise DockerfileError("RUN --mount is not supported yet", at=run.at, hint="COPY the files it needs instead")
     if run.network == "host":
         hint = "a RUN here uses the host's network anyway; leave the flag out"
         raise DockerfileError("failed to load LLB: network.host is not allowed", at=run.at, hint=hint)

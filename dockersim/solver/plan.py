@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dockersim.digest import DiffID
+from dockersim.dockerfile import Mount
 from dockersim.oci import ImageConfig
 from dockersim.source import At
 
@@ -78,11 +79,25 @@ class FromOp:
 
 
 @dataclass(frozen=True, slots=True)
+class RunMount:
+    """One ``--mount`` of a RUN, with nothing left to find out.
+
+    ``mount.target`` is absolute ("" for a secret that is only a variable), ``mount.source`` is clean and below the
+    root of ``source``, whose files are seen or seed a cache. ``source`` is None where the mount begins empty.
+    ``mount.id`` names the cache, the secret or the agent.
+    """
+
+    mount: Mount
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RunOp:
     """Run a command. ``environment`` in order.
 
     ``script`` is a here-document that is a program of its own, as (path, text); ``from_heredoc`` says that the
     whole command stood in a single here-document. ``proxies`` reach the command, and never the cache key.
+    ``mounts`` are in the order in which they are mounted.
     """
 
     argv: tuple[str, ...]
@@ -93,6 +108,7 @@ class RunOp:
     script: tuple[str, str] | None = None
     from_heredoc: bool = False
     proxies: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[RunMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +116,8 @@ class CopyOp:
     """Copy files: COPY, and ADD with ``unpack``. Sources are patterns below the source's root, without ``/`` first.
 
     ``destination`` is absolute and ends with ``/`` where the files go below it. ``inline`` are here-documents as
-    (name, text). ``urls`` are ADD's remote files.
+    (name, text). ``urls`` are ADD's remote files, which are unpacked only if ``unpack_urls``. A pattern of
+    ``parents`` may have a pivot, ``/./``: only the directories behind it are kept.
     """
 
     source: Source
@@ -116,6 +133,7 @@ class CopyOp:
     unpack: bool = False
     checksum: str = ""
     add: bool = False
+    unpack_urls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

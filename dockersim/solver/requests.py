@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from dockersim.digest import DiffID
 from dockersim.oci import ImageConfig
 from dockersim.solver.key import CacheKey, Input
-from dockersim.solver.plan import CopyOp, RunOp, StepPlan, WorkdirOp
+from dockersim.solver.plan import CopyOp, RunMount, RunOp, StepPlan, WorkdirOp
 from dockersim.source import At
 
 # ---------------------------------------------------------------- requests
@@ -31,9 +31,12 @@ class ResolveImage:
 
 @dataclass(frozen=True, slots=True)
 class DigestInputs:
-    """Name every file that ``op`` takes. Answered with Inputs. ``layers`` are those of the source, lowest first."""
+    """Name every file that ``op`` takes, or a mount shows. Answered with Inputs.
 
-    op: CopyOp
+    ``layers`` are those of the source, lowest first.
+    """
+
+    op: CopyOp | RunMount
     layers: tuple[DiffID, ...]
     at: At
 
@@ -50,14 +53,14 @@ class LookUpCache:
 class Execute:
     """Do the step on top of ``layers`` (lowest first) and keep the result under ``key``. Answered with StepResult.
 
-    ``source_layers`` are the layers that a COPY --from reads.
+    ``source_layers`` are the layers of what it reads: of a COPY's source, or of the source of each mount of a RUN.
     """
 
     op: RunOp | CopyOp | WorkdirOp
     key: CacheKey
     step: StepPlan
     layers: tuple[DiffID, ...]
-    source_layers: tuple[DiffID, ...] = ()
+    source_layers: tuple[tuple[DiffID, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

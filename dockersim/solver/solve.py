@@ -36,7 +36,9 @@ from dockersim.solver.plan import (
     FromOp,
     ImageSource,
     Plan,
+    RunMount,
     RunOp,
+    Source,
     StagePlan,
     StageSource,
     StepPlan,
@@ -237,24 +239,43 @@ def _note_time(stage: _Stage, step: StepPlan, created: str) -> None:
 
 def _inputs(
     build: _Build, op: RunOp | CopyOp | WorkdirOp, step: StepPlan
-) -> Generator[Request, Outcome | None, tuple[tuple[DiffID, ...], tuple[Input, ...] | None]]:
-    """Name the files that the step takes; None if they cannot be known, () if it takes none."""
-    if not isinstance(op, CopyOp):
-        return (), ()
-    layers: tuple[DiffID, ...] = ()
-    match op.source:
+) -> Generator[Request, Outcome | None, tuple[tuple[tuple[DiffID, ...], ...], tuple[Input, ...] | None]]:
+    """Name the files that the step takes; None if they cannot be known, () if it takes none.
+
+    The layers of each source come with them.
+    """
+    readers: tuple[CopyOp | RunMount, ...]
+    match op:
+        case CopyOp():
+            readers = (op,)
+        case RunOp():
+            readers = op.mounts
+        case WorkdirOp():
+            readers = ()
+    files: tuple[Input, ...] | None = ()
+    layers: list[tuple[DiffID, ...]] = []
+    for reader in readers:
+        lowest = _layers_of(build, reader.source)
+        layers.append(lowest or ())
+        if lowest is None:
+            files = None
+        elif reader.source is not None and files is not None:
+            answer = yield DigestInputs(reader, lowest, step.at)
+            if not isinstance(answer, Inputs):
+                raise TypeError(f"DigestInputs was answered with {type(answer).__name__}")
+            files = None if answer.files is None else (*files, *answer.files)
+    return tuple(layers), files
+
+
+def _layers_of(build: _Build, source: Source | None) -> tuple[DiffID, ...] | None:
+    """Give the layers of a source, none for the context; None if they are not known before a stage has run."""
+    match source:
         case StageSource(index):
-            if not build.stages[index].known:
-                return (), None
-            layers = build.stages[index].layers
+            return build.stages[index].layers if build.stages[index].known else None
         case ImageSource(_, layers):
-            pass
-        case ContextSource():
-            pass
-    answer = yield DigestInputs(op, layers, step.at)
-    if not isinstance(answer, Inputs):
-        raise TypeError(f"DigestInputs was answered with {type(answer).__name__}")
-    return layers, answer.files
+            return layers
+        case ContextSource() | None:
+            return ()
 
 
 def _ask_cache(

@@ -51,6 +51,7 @@ class Stages:
         self.nodes: list[StageNode] = []
         self.images: dict[str, At] = {}
         """Images that only a COPY --from or a mount names, in full."""
+        self._uses_scratch = False
         self._by_name: dict[str, int] = {}
         for stage in dockerfile.stages:
             self._add(stage.index, stage.from_.name, stage.from_.image, stage.from_.platform, stage.from_.at,
@@ -59,14 +60,14 @@ class Stages:
             for instruction, _ in node.instructions:
                 self.connect(node, instruction)
         self._refuse_circles()
+        self.single = len(self.nodes) + len(self.images) + self._uses_scratch == 1
+        """Whether there is but one source, so that step names need no stage name.
+
+        As in BuildKit that is settled before the triggers of base images are known.
+        """
 
     def __len__(self) -> int:
         return len(self.nodes)
-
-    @property
-    def single(self) -> bool:
-        """Whether there is but one source, so that step names need no stage name."""
-        return len(self.nodes) + len(self.images) == 1
 
     def target(self, name: str) -> int:
         """Find the stage that is wanted: the last one, or the named one."""
@@ -104,7 +105,9 @@ class Stages:
             if isinstance(found, int):
                 reason = f"line {instruction.at.line} ({instruction.keyword}) takes files from it"
                 node.needs.setdefault(found, reason)
-            elif found != SCRATCH:
+            elif found == SCRATCH:
+                self._uses_scratch = True
+            else:
                 self.images.setdefault(found, instruction.at)
 
     def needed(self, target: int) -> dict[int, str]:
@@ -173,8 +176,11 @@ def image_name(text: str, at: At) -> str:
 
 
 def _origins(instruction: Instruction) -> Iterable[str]:
-    """List what ``--from`` names in an instruction and its mounts."""
+    """List what ``--from`` names in an instruction and its mounts.
+
+    A mount without ``from=`` counts as one of scratch, as in BuildKit, where it is not known yet what it is.
+    """
     if isinstance(instruction, Copy) and instruction.from_:
         yield instruction.from_
     if isinstance(instruction, Run):
-        yield from (mount.from_ for mount in instruction.mounts if mount.from_)
+        yield from (mount.from_ or SCRATCH for mount in instruction.mounts)

@@ -10,20 +10,12 @@ import pytest
 from tests.fidelity import ORACLE, Fidelity, cases
 
 NOT_YET = {
-    "RUN --mount is the next issue's": {
-        "cache-mount-bind-source-only",
-        "cache-mount-cache-not-in-key",
-        "heredoc-run-mount",
-        "history-spellings",
-    },
     "ADD of a URL is the next issue's": {"add-checksum-bad-format"},
     "COPY --parents with ** is the next issue's": {"copy-parents-doublestar"},
     "an error has one range of lines here, BuildKit marks both ends of the circle": {"stage-copy-forward"},
     "stages run one after the other here: what BuildKit cancels has been done": {"copy-link-chown-app-name"},
 }
 """Cases that are not met, by reason. Each must really fail: one that passes has to be taken out."""
-
-TOPICS_NOT_YET = {"mount": "RUN --mount is the next issue's"}
 
 
 def _recorded() -> list[Any]:
@@ -36,8 +28,7 @@ def fidelity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fidelity]:
 
 
 def _reason(case: dict[str, Any]) -> str:
-    named = next((reason for reason, names in NOT_YET.items() if case["name"] in names), "")
-    return named or TOPICS_NOT_YET.get(case["topic"], "")
+    return next((reason for reason, names in NOT_YET.items() if case["name"] in names), "")
 
 
 @pytest.mark.skipif(not ORACLE.exists(), reason="../shared/conformance is not here")
