@@ -2,7 +2,8 @@
 
 ``%load_ext dockersim`` brings ``%docker COMMAND`` (every command of the command line), ``%%dockerfile`` (build the
 text of a cell), and errors of one line. ``Stepper(build)`` shows a build and drives it, ``draw(build)`` draws it, and
-``page_of(build)`` writes it as a page that plays without a kernel. Docker has nothing of the kind; what the stepper
+``page_of(build)`` writes it as a page that plays without a kernel. ``scratch()`` gives a lesson a root and a folder of
+its own. Docker has nothing of the kind; what the stepper
 shows is the trace document.
 
 The law of this package: it shows and asks, it decides nothing. All it shows is in the trace, or is asked of a step.
@@ -20,15 +21,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dockersim.jupyter.drawing import Drawing, draw
     from dockersim.jupyter.front_end import page_of
+    from dockersim.jupyter.scratch import Scratch, scratch
     from dockersim.jupyter.stepper import Stepper
 
-__all__ = ["Drawing", "Stepper", "draw", "load_ipython_extension", "page_of"]
+__all__ = ["Drawing", "Scratch", "Stepper", "draw", "load_ipython_extension", "page_of", "scratch"]
 
 _HOMES = {
     "Drawing": "dockersim.jupyter.drawing",
+    "Scratch": "dockersim.jupyter.scratch",
     "Stepper": "dockersim.jupyter.stepper",
     "draw": "dockersim.jupyter.drawing",
     "page_of": "dockersim.jupyter.front_end",
+    "scratch": "dockersim.jupyter.scratch",
 }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
 
 from dockersim.engine import Engine
 from dockersim.engine.build import Build
@@ -32,14 +34,19 @@ class DockerMagics(Magics):
         super().__init__(shell)
         self._command = command
 
-    @line_magic
-    def docker(self, line: str) -> None:
-        """Run a docker command, as it would be typed: ``%docker images``."""
+    @no_var_expand
+    @line_cell_magic
+    def docker(self, line: str, cell: str = "") -> None:
+        """Run a docker command, as it would be typed: ``%docker images``. With ``%%docker`` it reads the cell."""
+        # IPython puts variables in, {port} or $port; what stands in two braces is a Go template, and docker's.
+        assert self.shell is not None  # it registered us
+        line = self.shell.var_expand(line.replace("{{", "{{{{").replace("}}", "}}}}"))
         try:
             words = shlex.split(line)
         except ValueError as error:
             raise DockersimError(f"%docker {line}: {error}", hint="close the quotes") from None
-        code = self._command(words)
+        with _reading(cell):
+            code = self._command(words)
         sys.stdout.flush()
         if code:
             raise CommandFailed(f"docker {words[0]}" if words else "docker", code)
@@ -62,6 +69,23 @@ class DockerMagics(Magics):
             if build.steps:
                 _show_table(self.shell, build)
         return None
+
+
+@contextmanager
+def _reading(cell: str) -> Iterator[None]:
+    """Make ``cell`` the standard input for the length of a block; with "" there is nothing to read."""
+    if not cell:
+        yield
+        return
+    before = sys.stdin
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:  # a real file: `exec -i` wants a descriptor
+        file.write(cell)
+        file.seek(0)
+        sys.stdin = file
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def begin(asked: DockerfileCell, text: str) -> Build:
@@ -88,8 +112,9 @@ def _show_table(shell: Any, build: Build) -> None:
 def run_command(words: list[str]) -> int:
     """Run a command of the command line in this process and return its exit code; it prints its errors itself."""
     from dockersim.cli.main import main
+    from dockersim.cli.session import Session
 
-    return int(main.main(args=words, prog_name="docker", standalone_mode=False))
+    return int(main.main(args=words, prog_name="docker", standalone_mode=False, obj=Session(notebook=True)))
 
 
 class _Printer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,3 +131,19 @@ def test_errors_are_a_closed_set(capsys: Any) -> None:
     shell.push({"DockersimError": DockersimError})
     shell.run_cell("raise DockersimError('no; do this')")
     assert capsys.readouterr().err == "no; do this\n"
+
+
+def test_a_cell_is_what_the_command_reads(shell: InteractiveShell, capsys: Any) -> None:
+    before = sys.stdin
+    assert shell.run_cell("%%docker build -t hello -f - .\nFROM scratch\nCOPY app.py /\n").success
+    assert sys.stdin is before
+    assert shell.run_cell("%docker images --format {{.Repository}} hello").success
+    assert capsys.readouterr().out.endswith("hello\n")
+
+
+def test_variables_are_put_in_and_templates_are_left(shell: InteractiveShell, capsys: Any) -> None:
+    shell.user_ns["name"] = "hello"
+    assert shell.run_cell("%docker build -q -t {name}:$name -f - .\n").success is False  # an empty Dockerfile
+    assert shell.run_cell("%%docker build -q -t {name}:$name -f - .\nFROM scratch\nENV A=1\n").success
+    assert shell.run_cell("%docker images --format '{{.Repository}}:{{.Tag}}'").success
+    assert capsys.readouterr().out.endswith("hello:hello\n")
