@@ -8,14 +8,16 @@ At(file='Dockerfile', line=3, last_line=5, column=None, last_column=None)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class At:
     """A range of lines in a file; lines and columns count from 1, the last ones are included.
 
-    ``last_line`` is ``line`` where it is left out. Columns are None where only the lines are known.
+    ``last_line`` is ``line`` where it is left out. Columns are None where only the lines are known. ``also`` are
+    lines elsewhere that it takes as well: a circle of stages stands in two places at least.
     """
 
     file: str
@@ -23,6 +25,7 @@ class At:
     last_line: int = 0
     column: int | None = None
     last_column: int | None = None
+    also: tuple[int, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.line < 1:
@@ -34,15 +37,16 @@ class At:
         return f"{self.file}:{self.line}"
 
     @property
-    def lines(self) -> range:
-        """Every line number in the range."""
-        return range(self.line, self.last_line + 1)
+    def lines(self) -> Sequence[int]:
+        """Every line number, in order."""
+        lines = range(self.line, self.last_line + 1)
+        return sorted({*lines, *self.also}) if self.also else lines
 
 
 def excerpt(text: str, at: At, around: int = 2) -> str:
     """Show the lines of ``at`` with ``>>>`` before them, and ``around`` lines either side, as BuildKit does."""
     lines = text.split("\n")
-    first, last = max(1, at.line - around), min(len(lines), at.last_line + around)
+    first, last = max(1, at.lines[0] - around), min(len(lines), at.lines[-1] + around)
     rows = [
         f"{number:4d} | {'>>>' if number in at.lines else '   '} {lines[number - 1]}".rstrip()
         for number in range(first, last + 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dockersim.dockerfile import Copy, Dockerfile, Instruction, Run, expand
 from dockersim.dockerfile.suggest import nearest
@@ -36,6 +36,8 @@ class StageNode:
     """The instructions behind FROM; True marks one that an ONBUILD trigger put there."""
     needs: dict[int, str] = field(default_factory=dict)
     """The stages that this one needs, each with the reason in words."""
+    needed_at: dict[int, At] = field(default_factory=dict)
+    """Where the instructions stand that need them; a stage that is only the base has none."""
 
     @property
     def label(self) -> str:
@@ -105,6 +107,7 @@ class Stages:
             if isinstance(found, int):
                 reason = f"line {instruction.at.line} ({instruction.keyword}) takes files from it"
                 node.needs.setdefault(found, reason)
+                node.needed_at.setdefault(found, instruction.at)
             elif found == SCRATCH:
                 self._uses_scratch = True
             else:
@@ -148,13 +151,23 @@ class Stages:
             self._walk(node.index, (), done)
 
     def _walk(self, index: int, path: tuple[int, ...], done: set[int]) -> None:
+        """Go from stage to stage along what each needs; ``path`` is where this walk has been."""
         if index in path:
-            node = self.nodes[index]
-            raise DockerfileError(f"circular dependency detected on stage: {node.label}", at=node.at)
+            raise self._circle(path, index)
         if index not in done:
             for needed in self.nodes[index].needs:
                 self._walk(needed, (*path, index), done)
             done.add(index)
+
+    def _circle(self, path: tuple[int, ...], end: int) -> DockerfileError:
+        """Name the stage where the walk began, and every instruction on its way, as BuildKit does."""
+        ways = zip(path, (*path[1:], end), strict=True)
+        places = [at for one, needed in ways if (at := self.nodes[one].needed_at.get(needed)) is not None]
+        *others, last = places or [self.nodes[end].at]
+        at = replace(last, also=tuple(line for other in others for line in other.lines))
+        lines = " and ".join(str(place.line) for place in places)
+        hint = f"lines {lines} need each other" if len(places) > 1 else ""
+        return DockerfileError(f"circular dependency detected on stage: {self.nodes[path[0]].label}", at=at, hint=hint)
 
 
 def _check_platform(written: str, platform: str, at: At) -> None:

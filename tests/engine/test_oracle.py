@@ -12,7 +12,6 @@ from tests.fidelity import ORACLE, Fidelity, cases
 NOT_YET = {
     "ADD of a URL is the next issue's": {"add-checksum-bad-format"},
     "COPY --parents with ** is the next issue's": {"copy-parents-doublestar"},
-    "an error has one range of lines here, BuildKit marks both ends of the circle": {"stage-copy-forward"},
     "stages run one after the other here: what BuildKit cancels has been done": {"copy-link-chown-app-name"},
 }
 """Cases that are not met, by reason. Each must really fail: one that passes has to be taken out."""
