@@ -39,8 +39,8 @@ class DockerMagics(Magics):
     def docker(self, line: str, cell: str = "") -> None:
         """Run a docker command, as it would be typed: ``%docker images``. With ``%%docker`` it reads the cell."""
         # IPython puts variables in, {port} or $port; what stands in two braces is a Go template, and docker's.
-        assert self.shell is not None  # it registered us
-        line = self.shell.var_expand(line.replace("{{", "{{{{").replace("}}", "}}}}"))
+        shell: Any = self.shell
+        line = shell.var_expand(line.replace("{{", "{{{{").replace("}}", "}}}}"))
         try:
             words = shlex.split(line)
         except ValueError as error:
