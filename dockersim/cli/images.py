@@ -11,8 +11,8 @@ from dockersim.bases.resolution import stand_in_note
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.session import Session, age, pass_session
 from dockersim.content import collect
-from dockersim.digest import short
-from dockersim.errors import DockersimError
+from dockersim.digest import DiffID, Digest, short
+from dockersim.errors import DockersimError, ImageError
 from dockersim.images import HistoryRow as Step
 from dockersim.images import Image
 from dockersim.images import history as history_of
@@ -118,10 +118,12 @@ def tag(session: Session, source: str, target: str) -> None:
 @pass_session
 def rmi(session: Session, names: tuple[str, ...], force: bool, no_prune: bool) -> None:
     """Remove one or more images. Layers that the build cache still knows are kept until the next prune."""
-    store = session.engine().store.images
+    engine = session.engine()
+    store = engine.store.images
     failed = False
     for name in names:
         try:
+            _check_unused(engine, name, force=force)
             _print_lines(map(str, store.remove(name, force=force)))
         except DockersimError as error:
             click.echo(str(error), err=True)
@@ -145,7 +147,12 @@ def prune(session: Session, everything: bool, force: bool) -> None:
     removed = [str(line) for image in doomed for line in store.images.remove(image.id, force=True)]
     if removed:
         click.echo("\n".join(["Deleted Images:", *removed, ""]))
-    swept = collect(store.layers, [*store.images.roots(), *store.records.layers()])
+    roots: list[Digest | DiffID] = [
+        *store.images.roots(),
+        *store.records.layers(),
+        *session.engine().containers.layers(),
+    ]
+    swept = collect(store.layers, roots)
     click.echo(f"Total reclaimed space: {human_size(swept.size, 4)}")
 
 
@@ -219,6 +226,23 @@ def _passes(image: Image, condition: str) -> bool:
         labels = dict(image.config.config.labels)
         return name in labels and (not equals or labels[name] == wanted)
     raise DockersimError(f"invalid filter '{condition}'", hint="there are dangling=, label= and reference=")
+
+
+def _check_unused(engine: Engine, name: str, *, force: bool) -> None:
+    """Raise ImageError if a container needs the image that would go (moby, daemon/images/image_delete.go)."""
+    image, reference = engine.store.images.find(name)
+    if reference is not None and len(image.names) > 1:
+        return  # only a name goes
+    for container in engine.containers.list(all=True):
+        if container.image_id != image.id or (force and not container.state.running):
+            continue
+        state = "running" if container.state.running else "stopped"
+        remedy = "cannot be forced" if container.state.running else "must be forced"
+        raise ImageError(
+            f"conflict: unable to delete {image.short_id} ({remedy}) - image is being used by {state} container"
+            f" {container.short_id}",
+            hint="remove the container first",
+        )
 
 
 def images_in_use(engine: Engine) -> set[str]:

@@ -27,7 +27,8 @@ def _image(session: Session, name: str) -> Mapping[str, Any] | None:
 
 def _container(session: Session, name: str) -> Mapping[str, Any] | None:
     try:
-        return session.engine().containers.inspect(name)
+        found: Mapping[str, Any] = session.engine().containers.inspect(name)
+        return found
     except ContainerError:
         return None
 

@@ -68,7 +68,7 @@ def serve(stage: Stage, name: str) -> None:
     stage.run("dockersim ps", "ps", elsewhere=True)
     logs = stage.run("dockersim logs web", "logs", "web", elsewhere=True)
     stage.check("GET / HTTP/1.1" in logs.output, "the container's log has our request")
-    stage.run("dockersim stop web", "stop", "web", elsewhere=True)
+    stage.run("dockersim stop -t 1 web", "stop", "-t", "1", "web", elsewhere=True)
     stage.run("dockersim rm web", "rm", "web", elsewhere=True)
     left = stage.run("dockersim ps -a", "ps", "-aq", elsewhere=True, quiet=True)
     stage.check(not left.output.strip(), "the container is stopped and removed")
