@@ -39,10 +39,13 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, now
         (lambda path: excluded.decide(path).excluded) if excluded else None,
     )
     copying = Copying(below.tree, op.destination, rules)
+    if op.parents:
+        copying.make_destination()  # also where nothing matches
     for source in matched(op, origin):
         if op.unpack and _unpack(copying, source, origin):
             continue
-        copying.add(Source(source.name, digested_tree(origin, source), _parents(op, source, origin), origin))
+        parents = source.parents if op.parents else None
+        copying.add(Source(source.name, digested_tree(origin, source), parents, origin))
     inline = InlineOrigin(op.inline)
     for name, _ in op.inline:
         node = inline.tree.get(name)
@@ -56,15 +59,6 @@ def write_workdir(layers: LayerStore, below: Files, op: WorkdirOp, now_ns: int) 
     who = account(below, op.user)
     entries = make_directory(below.tree, op.path, (who.uid, who.gid), now_ns)
     return _write(layers, [Copied(entry) for entry in entries])
-
-
-def _parents(op: CopyOp, source: Matched, origin: Origin) -> tuple[Entry, ...] | None:
-    """Give the directories above a source that --parents keeps, the highest first; None without --parents."""
-    if not op.parents:
-        return None
-    parts = source.name.split("/")[:-1]
-    nodes = (origin.tree.get("/".join(parts[: count + 1])) for count in range(len(parts)))
-    return tuple(node.entry for node in nodes if node is not None)
 
 
 def _unpack(copying: Copying, source: Matched, origin: Origin) -> bool:

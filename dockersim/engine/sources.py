@@ -14,7 +14,7 @@ from dockersim.engine.context import Context
 from dockersim.engine.windows import window
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Kind, Node, Tree
-from dockersim.filesystem.matching import Matched, sources_of
+from dockersim.filesystem.matching import Matched, sources_of, sources_with_parents
 from dockersim.solver import CopyOp, Input, RunMount
 
 _NO_CHECKSUM = "failed to compute cache key: failed to calculate checksum of ref <ref>"
@@ -113,7 +113,8 @@ class InlineOrigin:
 def matched(op: CopyOp, origin: Origin) -> tuple[Matched, ...]:
     """Find the sources that ``op`` names. Raises ContextError in BuildKit's words for one that is not there."""
     try:
-        return tuple(found for pattern in op.patterns for found in sources_of(origin.tree, pattern))
+        find = sources_with_parents if op.parents else sources_of
+        return tuple(found for pattern in op.patterns for found in find(origin.tree, pattern))
     except ContextError as error:
         error.message = f"{_NO_CHECKSUM}: {error.message}"
         error.hint = error.hint or _WHERE

@@ -8,19 +8,25 @@ link; links below a directory that is copied stay links.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockersim.dockerfile import has_wildcard, match_pattern
+from dockersim.dockerfile.ignorepattern import IgnorePattern
 from dockersim.errors import ContextError
-from dockersim.filesystem.tree import Node, Tree
+from dockersim.filesystem.entry import Entry
+from dockersim.filesystem.tree import Node, Tree, sorted_children
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """One source that is copied: the path by which it was found, and the node it leads to."""
+    """One source that is copied: the path by which it was found, and the node it leads to.
+
+    ``parents`` are the directories above it that --parents keeps, the highest first.
+    """
 
     name: str
     node: Node
+    parents: tuple[Entry, ...] = ()
 
 
 def sources_of(tree: Tree, pattern: str) -> tuple[Matched, ...]:
@@ -35,6 +41,55 @@ def sources_of(tree: Tree, pattern: str) -> tuple[Matched, ...]:
                 raise ContextError(f'"/{path}": not found')
             found.append(Matched(path, node))
     return tuple(found)
+
+
+def sources_with_parents(tree: Tree, pattern: str) -> tuple[Matched, ...]:
+    """Find what ``pattern`` takes with --parents, where ``**`` stands for any number of directories.
+
+    ``/./`` in the pattern is the pivot: only directories behind it are kept. What matches is taken as it is, a link
+    as a link; of a directory that matches all that is below it. Raises ContextError where a name without wildcard
+    is not there.
+    """
+    start, pivot, rest = pattern.partition("/./")
+    bases = sources_of(tree, start) if pivot else (Matched("", tree.root),)
+    rest = rest if pivot else pattern
+    found = [one for base in bases if base.node.children is not None for one in _below(tree, base, rest)]
+    if not found and not has_wildcard(pattern):
+        raise ContextError(f'"/{_unescape(pattern)}": not found')
+    return tuple(found)
+
+
+def _below(tree: Tree, base: Matched, pattern: str) -> Iterator[Matched]:
+    if not has_wildcard(pattern):
+        resolved = tree.resolve(_join(base.node.entry.path, _unescape(pattern)), follow_last=False)
+        node = None if resolved is None else tree.get(resolved)
+        if node is not None:
+            yield _with_parents(tree, base, _unescape(pattern), node)
+        return
+    wanted = IgnorePattern.parse(pattern)
+    waiting = [(child, _name(child)) for child in reversed(sorted_children(base.node))]
+    while waiting:
+        node, path = waiting.pop()
+        if wanted.matches(path):
+            yield _with_parents(tree, base, path, node)
+        elif node.children is not None and wanted.may_match_below(path.split("/")):
+            waiting.extend((child, f"{path}/{_name(child)}") for child in reversed(sorted_children(node)))
+
+
+def _with_parents(tree: Tree, base: Matched, path: str, node: Node) -> Matched:
+    parts = path.split("/")[:-1]
+    places = (_join(base.node.entry.path, "/".join(parts[: count + 1])) for count in range(len(parts)))
+    above = (_follow(tree, place) for place in places)
+    entries = tuple(replace(one.entry, path=name) for one, name in zip(above, parts, strict=True) if one is not None)
+    return Matched(_join(base.name, path), node, entries)
+
+
+def _name(node: Node) -> str:
+    return node.entry.path.rpartition("/")[2]
+
+
+def _join(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder and path else folder or path
 
 
 def _literal(tree: Tree, pattern: str) -> Matched:

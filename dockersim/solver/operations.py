@@ -86,16 +86,17 @@ def copy_op(copy: Copy | Add, source: Source, draft: Draft, body: Lexing) -> tup
         raise DockerfileError("source can't be a URL for COPY", at=copy.at, hint="use ADD")
     chown, chmod = word(copy.chown), word(copy.chmod)
     _check_chmod(chmod, copy.at)
+    parents = isinstance(copy, Copy) and copy.parents
     op = CopyOp(
         source,
-        tuple(_cleaned(one) for one in sources if not _is_remote(one)),
+        tuple(_pattern(one, parents=parents) for one in sources if not _is_remote(one)),
         _absolute(destination, draft.container.working_dir or "/"),
         tuple((one.name, _text(one, draft, body, copy.at)) for one in copy.heredocs),
         urls,
         chown,
         chmod,
         copy.link,
-        False if isinstance(copy, Add) else copy.parents,
+        parents,
         copy.excludes,
         isinstance(copy, Add) and copy.unpack is not Switch.OFF,
         word(copy.checksum) if isinstance(copy, Add) else "",
@@ -126,6 +127,14 @@ def _check_chmod(chmod: str, at: At) -> None:
 
 def _is_remote(source: str) -> bool:
     return source.startswith(("http://", "https://", "git@", "git://", "ssh://"))
+
+
+def _pattern(source: str, *, parents: bool) -> str:
+    """Clean a source, but leave its pivot (``a/./b``, only with --parents) where it is."""
+    above, pivot, below = source.partition("/./")
+    if parents and pivot:
+        return f"{_cleaned(above)}/./{_cleaned(below)}"
+    return _cleaned(source)
 
 
 def _cleaned(source: str) -> str:

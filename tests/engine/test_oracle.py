@@ -11,7 +11,6 @@ from tests.fidelity import ORACLE, Fidelity, cases
 
 NOT_YET = {
     "ADD of a URL is the next issue's": {"add-checksum-bad-format"},
-    "COPY --parents with ** is the next issue's": {"copy-parents-doublestar"},
     "stages run one after the other here: what BuildKit cancels has been done": {"copy-link-chown-app-name"},
 }
 """Cases that are not met, by reason. Each must really fail: one that passes has to be taken out."""

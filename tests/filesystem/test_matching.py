@@ -1,0 +1,45 @@
+"""Which paths COPY --parents takes, and what it keeps of their directories."""
+
+from __future__ import annotations
+
+import pytest
+
+from dockersim.errors import ContextError
+from dockersim.filesystem import Entry, Kind, Tree
+from dockersim.filesystem.matching import sources_with_parents
+
+TREE = Tree.EMPTY.apply(
+    Entry(path, Kind.FILE)
+    for path in (
+        "a/b/c/d/foo", "a/b/c/d/e/bay", "a/b2/c/d/e/bar", "a/b/c2/d/e/baz", "a/b/c2/d/e2/baz", "package.json",
+    )
+)  # fmt: skip
+
+# From moby/buildkit, dockerfile_parents_test.go (testCopyRelativeParents, testCopyParentsMissingDirectory).
+CASES = [
+    ("a/b/c/d", ["a/b/c/d"]),
+    ("a/b/./c/d", ["c/d"]),
+    ("a/./b/./c", ["b/c"]),
+    ("a/./*/c", ["b/c", "b2/c"]),
+    ("a/b*/./c/**/e", ["c/d/e", "c/d/e"]),
+    ("a/b/c*/./d/**/baz", ["d/e/baz", "d/e2/baz"]),
+    ("a/b2*/d", []),
+    ("a/b/./x*", []),
+    ("**/package.json", ["package.json"]),
+    ("**/ba[yr]", ["a/b/c/d/e/bay", "a/b2/c/d/e/bar"]),
+    ("*/b2/**", ["a/b2/c"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "kept"), CASES, ids=[pattern for pattern, _ in CASES])
+def test_parents_are_kept_behind_the_pivot(pattern: str, kept: list[str]) -> None:
+    start, pivot, rest = pattern.partition("/./")
+    cleaned = f"{start}/./{rest.replace('/./', '/')}" if pivot else pattern
+    found = sources_with_parents(TREE, cleaned)
+    assert ["/".join([*(one.path for one in match.parents), match.node.entry.path.rpartition("/")[2]])
+            for match in found] == kept  # fmt: skip
+
+
+def test_a_name_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ContextError, match='"/a/nope": not found'):
+        sources_with_parents(TREE, "a/nope")
