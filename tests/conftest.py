@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take Ctrl-C as usual again: who starts the tests in the background of a script has told us to ignore it.
+
+    Programs that tests start inherit that, and would not hear the Ctrl-C that a test sends them.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 ALWAYS_ALLOWED = ("Windows",)
 """A reason with one of these words may skip in CI as well: it is about another kind of machine."""
@@ -37,4 +47,13 @@ def pytest_make_collect_report(
 
 
 def _forbidden(skipped: bool, reason: str) -> bool:
-    return bool(skipped and os.environ.get("CI") and not any(word in reason for word in ALWAYS_ALLOWED))
+    return bool(skipped and os.environ.get("CI") and not any(word in reason for word in def pytest_configure(config: pytest.Config) -> None:
+    """Take Ctrl-C as usual again: who starts the tests in the background of a script has told us to ignore it.
+
+    Programs that tests start inherit that, and would not hear the Ctrl-C that a test sends them.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+ALWAYS_ALLOWED))
