@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dockersim.jupyter.drawing import Drawing, draw
     from dockersim.jupyter.front_end import page_of
-    from dockersim.jupyter.scratch import Scratch, scratch
+    from dockersim.jupyter.lesson import Scratch, scratch
     from dockersim.jupyter.stepper import Stepper
 
 __all__ = ["Drawing", "Scratch", "Stepper", "draw", "load_ipython_extension", "page_of", "scratch"]
 
 _HOMES = {
     "Drawing": "dockersim.jupyter.drawing",
-    "Scratch": "dockersim.jupyter.scratch",
+    "Scratch": "dockersim.jupyter.lesson",
     "Stepper": "dockersim.jupyter.stepper",
     "draw": "dockersim.jupyter.drawing",
     "page_of": "dockersim.jupyter.front_end",
-    "scratch": "dockersim.jupyter.scratch",
+    "scratch": "dockersim.jupyter.lesson",
 }
 
 
