@@ -8,6 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
+
 def pytest_configure(config: pytest.Config) -> None:
     """Take Ctrl-C as usual again: who starts the tests in the background of a script has told us to ignore it.
 
@@ -47,13 +48,4 @@ def pytest_make_collect_report(
 
 
 def _forbidden(skipped: bool, reason: str) -> bool:
-    return bool(skipped and os.environ.get("CI") and not any(word in reason for word in def pytest_configure(config: pytest.Config) -> None:
-    """Take Ctrl-C as usual again: who starts the tests in the background of a script has told us to ignore it.
-
-    Programs that tests start inherit that, and would not hear the Ctrl-C that a test sends them.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-ALWAYS_ALLOWED))
+    return bool(skipped and os.environ.get("CI") and not any(word in reason for word in ALWAYS_ALLOWED))
