@@ -93,8 +93,8 @@ def _said(line: str, code: int) -> int:
 def _usage(error: click.UsageError) -> int:
     """Say what was typed wrong as docker does: the fault, the command's form, where to read more."""
     context = error.ctx
-    if context is None:
-        return _said(error.format_message(), FAILED)
+    if context is None:  # click does not tell which command it was
+        return _said(*_fault(error, "dockersim", "dockersim"))
     path, program = context.command_path, context.command_path.split()[0]
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         click.echo(error.format_message())

@@ -1,0 +1,179 @@
+"""``images``, ``history``, ``tag``, ``rmi``, ``image prune``, ``inspect``, ``save``, ``load``, ``import``."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..peers import Docker, dockerd  # noqa: F401  # a fixture
+from .conftest import Run
+
+Ok = Callable[..., str]
+
+
+@pytest.fixture
+def image_id(ok: Ok, app: Path) -> str:
+    """An image called my-flask-app."""
+    return ok("build", "-q", "-t", "my-flask-app", app).strip()
+
+
+def test_images_has_dockers_columns(ok: Ok, image_id: str) -> None:
+    header, row = ok("images").splitlines()
+    assert header.split("  ")[0] == "REPOSITORY"
+    assert header.split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
+    assert row.split()[:3] == ["my-flask-app", "latest", image_id[7:19]]
+    assert row.endswith(" ago   21B")
+
+
+def test_images_are_filtered_and_formatted(ok: Ok, image_id: str) -> None:
+    ok("tag", "my-flask-app", "registry.example/team/app:v1")
+    assert ok("images", "-q").split() == [image_id[7:19]]
+    assert ok("images", "-q", "--no-trunc").split() == [image_id]
+    assert len(ok("images", "registry.example/team/*").splitlines()) == 2
+    assert ok("images", "--format", "{{.Repository}}:{{.Tag}}").split() == [
+        "my-flask-app:latest",
+        "registry.example/team/app:v1",
+    ]
+    assert ok("images", "--format", r"table {{.ID}}\t{{.Tag}}").splitlines()[0].split() == ["IMAGE", "ID", "TAG"]
+    assert [json.loads(line)["Tag"] for line in ok("images", "--format", "json").splitlines()] == ["latest", "v1"]
+    assert len(ok("images", "--filter", "dangling=true").splitlines()) == 1
+
+
+def test_history_has_dockers_columns_latest_first(ok: Ok, image_id: str) -> None:
+    lines = ok("history", "my-flask-app").splitlines()
+    assert lines[0].split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    assert lines[1].startswith(image_id[7:19]) and "ENTRYPOINT" in lines[1]
+    assert [line.split()[0] for line in lines[2:]] == ["<missing>"] * 2
+    assert "COPY . /app # buildkit" in lines[2] and "21B" in lines[2]
+    assert ok("history", "-q", "my-flask-app").splitlines()[0] == image_id[7:19]
+
+
+@pytest.mark.peer
+def test_columns_are_those_of_a_real_docker(ok: Ok, image_id: str, tmp_path: Path, dockerd: Docker) -> None:  # noqa: F811
+    ok("save", "-o", tmp_path / "image.tar", "my-flask-app")
+    dockerd("load", "-i", tmp_path / "image.tar")
+    for command in (["images"], ["history", "my-flask-app"], ["images", "--digests"]):
+        ours, theirs = ok(*command).splitlines(), dockerd(*command).splitlines()
+        assert ours[0].split() == theirs[0].split(), command
+    ours, theirs = ok("images").splitlines()[1].split(), dockerd("images").splitlines()[1].split()
+    assert (ours[:3], ours[-1]) == (theirs[:3], theirs[-1])
+    fields = "{{.CreatedBy}}|{{.Size}}|{{.Comment}}"
+    history = ["history", "--no-trunc", "--format", fields, "my-flask-app"]
+    inspected = ["image", "inspect", "-f", "{{.Id}} {{.Config.Entrypoint}} {{.RepoTags}}", "my-flask-app"]
+    for command in (history, inspected):
+        assert ok(*command).splitlines() == dockerd(*command).splitlines(), command
+
+
+def test_rmi_takes_names_then_the_image(ok: Ok, run: Run, image_id: str) -> None:
+    ok("tag", image_id[7:19], "other")
+    assert ok("rmi", "other").splitlines() == ["Untagged: other:latest"]
+    lines = ok("image", "rm", "my-flask-app").splitlines()
+    assert lines[:2] == ["Untagged: my-flask-app:latest", f"Deleted: {image_id}"]
+    gone = run("rmi", "my-flask-app", "nor-this")
+    assert gone.exit_code == 1
+    assert [line.partition(";")[0] for line in gone.stderr.splitlines()] == [
+        "No such image: my-flask-app:latest",
+        "No such image: nor-this:latest",
+    ]
+
+
+def test_prune_takes_dangling_images_and_asks_first(ok: Ok, run: Run, image_id: str, app: Path) -> None:
+    (app / "app.py").write_text("print('other')\n")
+    ok("build", "-q", "-t", "my-flask-app", app)
+    assert len(ok("images").splitlines()) == 3
+    assert run("image", "prune").exit_code == 1
+    pruned = ok("image", "prune", "--force")
+    assert f"deleted: {image_id}" in pruned.lower() and "Total reclaimed space: " in pruned
+    assert len(ok("images").splitlines()) == 2
+    ok("image", "prune", "-a", "-f")
+    assert len(ok("images").splitlines()) == 1
+
+
+def test_inspect_prints_json_or_a_field(ok: Ok, run: Run, image_id: str) -> None:
+    [document] = json.loads(ok("inspect", "my-flask-app"))
+    assert document["Id"] == image_id and document["Config"]["Entrypoint"] == ["python3", "app.py"]
+    assert ok("image", "inspect", "-f", "{{json .Config.WorkingDir}}", "my-flask-app").strip() == '"/app"'
+    missing = run("inspect", "nosuch")
+    assert (missing.exit_code, missing.stdout.strip(), missing.stderr.strip()) == (
+        1,
+        "[]",
+        "Error: No such object: nosuch",
+    )
+    wrong = run("inspect", "-f", "{{.Nope}}", "my-flask-app")
+    assert wrong.exit_code == 1 and "template parsing error" in wrong.stderr
+
+
+def test_an_image_travels_in_a_file(ok: Ok, run: Run, image_id: str, tmp_path: Path) -> None:
+    ok("save", "my-flask-app", "-o", tmp_path / "image.tar")
+    ok("rmi", "my-flask-app")
+    assert ok("load", "-i", tmp_path / "image.tar").strip() == "Loaded image: my-flask-app:latest"
+    assert ok("images", "-q", "--no-trunc").strip() == image_id
+    piped = run("save", "my-flask-app").stdout_bytes
+    assert piped == (tmp_path / "image.tar").read_bytes()
+    assert ok("load", stdin=piped).strip() == "Loaded image: my-flask-app:latest"
+
+
+def test_a_save_that_fails_leaves_the_file_as_it_was(run: Run, image_id: str, tmp_path: Path) -> None:
+    (tmp_path / "image.tar").write_text("precious")
+    assert run("save", "my-flask-app", "nosuch", "-o", tmp_path / "image.tar").exit_code == 1
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("*.tar*")] == [("image.tar", "precious")]
+
+
+def test_a_root_file_system_is_imported_with_changes(ok: Ok, tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        entry = tarfile.TarInfo("etc/motd")
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"hello"))
+    ok(
+        "import",
+        "-c",
+        'CMD ["cat", "/etc/motd"]',
+        "-c",
+        "ENV A=b",
+        "-m",
+        "by hand",
+        "-",
+        "motd:v1",
+        stdin=packed.getvalue(),
+    )
+    [document] = json.loads(ok("inspect", "motd:v1"))
+    assert document["Config"]["Cmd"] == ["cat", "/etc/motd"]
+    assert "A=b" in document["Config"]["Env"] and document["Comment"] == "by hand"
+
+
+@pytest.mark.parametrize(
+    "words,said",
+    [
+        (["history", "nosuch"], "No such image: nosuch:latest"),
+        (["tag", "nosuch", "x"], "No such image: nosuch:latest"),
+        (["tag", "my-flask-app", "UPPER"], "must be lowercase"),
+        (["save", "nosuch", "-o", "/tmp/never-written"], "No such image: nosuch:latest"),
+        (["load", "-i", "/nope/x.tar"], "/nope/x.tar: No such file or directory"),
+        (["load", "-i", __file__], "not a tar"),
+        (["images", "--filter", "nope=1"], "invalid filter 'nope=1'"),
+        (["base", "add", "nosuch"], "no base image nosuch can be made here"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_clear_line(run: Run, image_id: str, words: list[str], said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 1
+    assert said in result.stderr and result.stderr.count("\n") == 1, result.stderr
+    assert not Path("/tmp/never-written").exists()
+
+
+def test_a_corrupt_blob_is_told_and_nothing_is_loaded(
+    run: Run, ok: Ok, root: Path, image_id: str, tmp_path: Path
+) -> None:
+    blob = root / "blobs" / "sha256" / image_id[7:]
+    blob.chmod(0o644)
+    blob.write_bytes(blob.read_bytes().replace(b"linux", b"linus"))
+    result = run("inspect", "--type", "image", "my-flask-app")
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1 and "is damaged" in result.stderr

@@ -1,0 +1,51 @@
+"""``dockersim base``, ``dockersim lab`` and ``dockersim demo``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from dockersim.cli.lab import copy_missing
+from dockersim.cli.lessons import lessons_folder
+
+from .conftest import Run, start
+
+
+def test_base_ls_tells_a_stand_in_from_an_image(shell: Run) -> None:
+    lines = shell("base", "ls").stdout.splitlines()
+    assert lines[0].split() == ["NAME", "IMAGE", "ID", "SIZE", "KIND", "WHAT", "IT", "IS"]
+    assert "made from this machine" in lines[1] and "(not made)" not in lines[1]
+    assert any(line.startswith("ubuntu:latest ") and "STAND-IN" in line for line in lines)
+
+
+def test_the_lessons_are_copied_and_never_over_a_learners_work(tmp_path: Path) -> None:
+    source = lessons_folder()
+    assert (source / "flask-app" / "Dockerfile").is_file()
+    copied = copy_missing(source, tmp_path)
+    assert copied == sum(path.is_file() for path in source.rglob("*") if ".ipynb_checkpoints" not in path.parts)
+    (tmp_path / "flask-app" / "app.py").write_text("mine")
+    (tmp_path / "flask-app" / "Dockerfile").unlink()
+    assert copy_missing(source, tmp_path) == 1
+    assert (tmp_path / "flask-app" / "app.py").read_text() == "mine"
+
+
+@pytest.mark.slow
+def test_the_demo_really_happens_and_leaves_nothing(tmp_path: Path) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(scratch)
+    try:
+        process = start(tmp_path / "unused", "demo")
+        said, complaint = process.communicate(timeout=300)
+    finally:
+        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+    assert process.returncode == 0, said + complaint
+    assert "Hello again, from an edited container!" in said
+    assert "All 10 acts really happened" in said
+    assert list(scratch.iterdir()) == []
+    assert not (tmp_path / "unused").exists()
+    assert tempfile.gettempdir() not in said or "--keep" not in said

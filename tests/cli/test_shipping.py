@@ -1,0 +1,103 @@
+"""``login``, ``logout``, ``push``, ``pull`` and ``registry``, with a real practice registry."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+Ok = Callable[..., str]
+
+
+@pytest.fixture
+def image_id(ok: Ok, app: Path) -> str:
+    """An image that is tagged for its owner."""
+    image_id = ok("build", "-q", "-t", "my-flask-app", app).strip()
+    ok("tag", "my-flask-app", "myusername/my-flask-app:latest")
+    return image_id
+
+
+def test_the_tutorials_way_to_docker_hub(ok: Ok, run: Run, image_id: str, tmp_path: Path) -> None:
+    login = ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    assert login.splitlines()[-1] == "Login Succeeded"
+    assert "played by the practice registry" in login and "registered" in login
+    first = ok("push", "myusername/my-flask-app").splitlines()
+    assert first[0] == "Using default tag: latest"
+    assert "The push refers to repository [docker.io/myusername/my-flask-app]" in first
+    assert sum(line.endswith(": Pushed") for line in first) == 2
+    assert first[-1].startswith("latest: digest: sha256:") and " size: " in first[-1]
+    second = ok("push", "myusername/my-flask-app:latest")
+    assert second.count(": Layer already exists") == 2 and ": Pushed" not in second
+    address = ok("registry", "status").split("Running: ")[1].split()[0]
+    other = tmp_path / "other"
+    name = f"{address}/myusername/my-flask-app"
+    pulled = ok("--root", other, "pull", name).splitlines()
+    assert "latest: Pulling from myusername/my-flask-app" in pulled
+    assert sum(line.endswith(": Pull complete") for line in pulled) == 2
+    assert pulled[-2:] == [f"Status: Downloaded newer image for {name}:latest", f"{name}:latest"]
+    assert pulled[-3].startswith("Digest: sha256:")
+    assert ok("--root", other, "images", "-q", "--no-trunc").strip() == image_id
+    assert f"Status: Image is up to date for {name}:latest" in ok("--root", other, "pull", name)
+
+
+def test_every_request_can_be_shown(ok: Ok, image_id: str) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    shown = ok("push", "myusername/my-flask-app", "--show-http")
+    header = next(line for line in shown.splitlines() if line.startswith("METHOD"))
+    assert header.split() == ["METHOD", "PATH", "STATUS", "SENT", "RECEIVED", "MEANING"]
+    assert "PUT       /v2/myusername/my-flask-app/manifests/latest" in shown
+    assert "secret" not in shown
+
+
+def test_a_wrong_password_and_a_stranger_are_refused(ok: Ok, run: Run, image_id: str) -> None:
+    assert ok("login", "-u", "myusername", "-p", "secret")
+    wrong = run("login", "-u", "myusername", "--password-stdin", stdin="guess\n")
+    assert wrong.exit_code == 1 and wrong.stderr.count("\n") == 1 and "practice registry" in wrong.stderr
+    assert ok("logout").strip() == "Removing login credentials for https://index.docker.io/v1/"
+    assert ok("logout").strip() == "Not logged in to https://index.docker.io/v1/"
+    refused = run("push", "-q", "myusername/my-flask-app")
+    assert refused.exit_code == 1 and refused.stderr.startswith("denied: requested access to the resource is denied")
+
+
+@pytest.mark.parametrize(
+    "words,said",
+    [
+        (["login"], "Cannot perform an interactive login from a non TTY device"),
+        (["login", "--password-stdin"], "Must provide --username with --password-stdin"),
+        (["push", "nosuch/image"], "An image does not exist locally with the tag: nosuch/image"),
+        (["push", "-a", "nosuch/image:v1"], "tag can't be used with --all-tags/-a"),
+        (["pull", "-q", "nosuch/image"], "not found: manifest unknown"),
+        (["pull", "UPPER"], "must be lowercase"),
+        (["pull", "-q", "127.0.0.1:1/a"], "cannot reach 127.0.0.1:1: connection refused"),
+        (["pull", "-q", "registry.invalid/a"], "cannot reach registry.invalid"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_clear_line(run: Run, words: list[str], said: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 1
+    assert said in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_the_registry_is_served_told_and_stopped(ok: Ok, run: Run) -> None:
+    assert run("registry", "status").exit_code == 1
+    address = ok("registry", "serve", "--detach").strip()
+    assert f"Running: {address}" in ok("registry", "status")
+    again = run("registry", "serve", "--detach")
+    assert again.exit_code == 1 and "runs already" in again.stderr
+    assert ok("registry", "stop").strip() == "The practice registry is stopped."
+    assert ok("registry", "stop").strip() == "The practice registry was not running."
+
+
+def test_a_port_that_is_taken_is_told(run: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run("registry", "serve", "--detach", "--port", str(port))
+    assert result.exit_code == 1
+    assert f"port {port} on 127.0.0.1 is already taken" in result.stderr and result.stderr.count("\n") == 1
