@@ -73,7 +73,7 @@ class OverlaySnapshotter:
         with store_errors("a snapshot cannot be prepared"):
             self._make_ready()
             names = [self._lay_out(layers[: count + 1]) for count in range(len(layers))]
-            lower = self._short_links(names) or [f"{self._root}/l/empty"]
+            lower = self._short_links(_once(names)) or [f"{self._root}/l/empty"]
             active = _Active(claim_new(f"{self._root}/active", ""), tuple(layers))
             self._active[key] = active
             os.mkdir(f"{active.claim.path}/work", 0o700)
@@ -154,10 +154,12 @@ class OverlaySnapshotter:
     def _lay_out(self, layers: Sequence[DiffID]) -> str:
         """Return the directory name of the top one of ``layers``, which is laid out if it is not yet."""
         top = layers[-1]
-        alone, chained = hex_of(top), f"{hex_of(top)}.{hex_of(chain_id(layers))[:16]}"
-        for name in (alone, chained):
-            if os.path.exists(f"{self._root}/layers/{name}"):
-                return name
+        alone = hex_of(top)
+        if os.path.exists(f"{self._root}/layers/{alone}"):
+            return alone
+        chained = f"{alone}.{hex_of(chain_id(layers))[:16]}"
+        if os.path.exists(f"{self._root}/layers/{chained}"):
+            return chained
         before, after = self._chains.tree(layers[:-1]), self._chains.tree(layers)
         entries = self._source.entries(top)
         name = alone if is_self_contained(entries) else chained
@@ -205,6 +207,15 @@ class OverlaySnapshotter:
                 gone = node.entry.path.rpartition("/")[2]
                 if gone not in present:
                     make_whiteout(f"{where}/{gone}")
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    """Name each directory once, where it lies highest.
+
+    The kernel refuses a directory that is stacked twice, as two steps that change nothing would have it. What a layer
+    says lower down it says again higher up, so that nothing is lost.
+    """
+    return list(reversed(dict.fromkeys(reversed(names))))
 
 
 def _link_to(target: str, folder: str) -> str:

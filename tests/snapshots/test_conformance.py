@@ -252,6 +252,16 @@ class TestEverySnapshotter:
         entries = {entry.path: entry for entry in bench.changes("mv h old; mkdir -p h/s; echo n > h/s/f; rm -r old")}
         assert {(entries[name].uid, entries[name].gid) for name in ("h", "h/s", "h/s/f")} == {(0, 0)}
 
+    def test_one_layer_may_lie_in_a_stack_several_times(self, make) -> None:
+        bench = Bench(make, *BASE)
+        bench.step("true")
+        bench.step("true")
+        first = bench.step("touch -d @1000 new")
+        bench.step("rm new")
+        assert bench.step("touch -d @1000 new") == first
+        assert bench.sees("ls") == "d\nl\nnew\nx\n"
+        assert brief(bench.changes("rm new")) == "-new"
+
     def test_whiteout_in_a_layer_hides_and_opaque_too(self, make) -> None:
         bench = Bench(make, *BASE)
         bench.layers.append(bench.source.store(Whiteout("x"), folder("d"), Opaque("d"), file("d/n", b"n\n")))
