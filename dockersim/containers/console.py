@@ -170,7 +170,7 @@ def _raw(console: Console) -> Iterator[None]:
 
     before = termios.tcgetattr(console.stdin)
     try:
-        tty.setraw(console.stdin)
+        tty.setraw(console.stdin, termios.TCSADRAIN)  # not FLUSH: what was typed ahead is for the container
         yield
     finally:
         termios.tcsetattr(console.stdin, termios.TCSADRAIN, before)

@@ -37,6 +37,7 @@ def main() -> None:
     for descriptor in (REPORT, STDIN, STDOUT, STDERR):
         os.set_inheritable(descriptor, False)
     Shim(Folder(sys.argv[1])).live()
+    os._exit(0)  # threads that carry connections may be waiting for ever
 
 
 class Shim:
@@ -57,7 +58,7 @@ class Shim:
         if request.attached:
             self._passed_on = {"stdout": STDOUT, "stderr": STDERR}
         sandbox = stand_on(request.rung, request.scratch)
-        forwarder = Forwarder()
+        forwarder, log = Forwarder(), LogWriter(self._folder.at("log.json"))
         try:
             ports = forwarder.bind(request.publish, direct=request.process.network == "host")
             running, outputs = self._start(sandbox, request)
@@ -70,7 +71,7 @@ class Shim:
         else:
             state = self._begun(running, replace(State(), ports=ports))
             forwarder.serve(lambda: sandbox.dial(running.inhabitant), request.process.address.partition("/")[0])
-            self._ended(state, self._watch(running, outputs), remove=request.remove)
+            self._ended(state, self._watch(running, outputs, log), remove=request.remove)
 
     # ------------------------------------------------------------ begin
 
@@ -108,9 +109,8 @@ class Shim:
 
     # ------------------------------------------------------------ watch
 
-    def _watch(self, running: Running, outputs: dict[int, Stream]) -> Exit:
+    def _watch(self, running: Running, outputs: dict[int, Stream], log: LogWriter) -> Exit:
         """Take the output in until the process has ended and all has been read."""
-        log = LogWriter(self._folder.at("log.json"))
         poll = select.poll()
         for descriptor in (*outputs, running.fileno()):
             poll.register(descriptor, select.POLLIN)
