@@ -66,7 +66,7 @@ def _every_key(keyboard: int) -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(keyboard)
-    tty.setraw(keyboard)
+    tty.setraw(keyboard, termios.TCSADRAIN)  # not the default, which throws away what was typed ahead
     try:
         yield
     finally:

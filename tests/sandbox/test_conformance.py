@@ -185,8 +185,7 @@ class TestWhatItLeaves:
         box.sh("true")
         assert box.written() == STUBS
         for name in STUBS:
-            top = box.root.upper if box.overlay else box.root.path  # type: ignore[union-attr]
-            assert stat.S_IMODE((top / name).stat().st_mode) == 0o755
+            assert stat.S_IMODE((box.top / name).stat().st_mode) == 0o755
 
     def test_what_it_wrote(self, box: Box) -> None:
         box.sh("echo hello > /etc/motd; mkdir /srv; ln -s motd /etc/link")
@@ -225,8 +224,7 @@ class TestWhatItLeaves:
     def test_chown_succeeds(self, box: Box) -> None:
         assert box.sh("echo x > /x && chown 5:6 /x && chgrp -R 7 /etc && su root -c true").code == 0
         if box.name == "namespaces":
-            top = box.root.upper if box.overlay else box.root.path  # type: ignore[union-attr]
-            assert ((top / "x").stat().st_uid, (top / "x").stat().st_gid) == (5, 6)
+            assert ((box.top / "x").stat().st_uid, (box.top / "x").stat().st_gid) == (5, 6)
 
 
 class TestAnErrorInTheAsking:
