@@ -11,9 +11,10 @@ from dockersim.content import Layer
 from dockersim.digest import DiffID
 from dockersim.engine.context import Context
 from dockersim.engine.copying import write_copy, write_workdir
+from dockersim.engine.downloads import Downloads, read_inputs
 from dockersim.engine.mounting import Given, mounted
 from dockersim.engine.running import Host, process_of, run_in_snapshot
-from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin, inputs
+from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin
 from dockersim.engine.store import Store
 from dockersim.filesystem import Entry, Kind, LayerEntry
 from dockersim.oci import parse_reference
@@ -25,7 +26,6 @@ from dockersim.solver import (
     Event,
     Execute,
     ImageCommitted,
-    Inputs,
     LookUpCache,
     Outcome,
     OutputWritten,
@@ -70,6 +70,7 @@ class ExecuteDriver:
         self._host = host
         self._epoch = epoch
         self._given = given
+        self._downloads = Downloads(store.content, store.root / "downloads")
         self._on_event = on_event
 
     def answer(self, request: Request) -> Outcome:
@@ -78,9 +79,9 @@ class ExecuteDriver:
             case ResolveImage():
                 return self._find_image(request)
             case DigestInputs(op, layers):
-                files = tuple(inputs(op, self._origin(op.source, layers)))
+                answer = read_inputs(op, self._origin(op.source, layers), self._downloads)
                 self._context.save()
-                return Inputs(files)
+                return answer
             case LookUpCache(key, step):
                 return self._store.records.look_up(key, step, self._identity)
             case Execute():
@@ -101,7 +102,8 @@ class ExecuteDriver:
             case CopyOp() as op:
                 origin = self._origin(op.source, request.source_layers[0])
                 below = self._store.files(request.layers)
-                result = self._made(write_copy(self._store.layers, below, op, origin, self._now_ns()))
+                downloads = self._downloads.origin(op)
+                result = self._made(write_copy(self._store.layers, below, op, origin, downloads, self._now_ns()))
             case WorkdirOp() as op:
                 below = self._store.files(request.layers)
                 result = self._made(write_workdir(self._store.layers, below, op, self._now_ns()))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dockersim.digest import DiffID
 from dockersim.engine.context import Context
+from dockersim.engine.downloads import Downloads, read_inputs
 from dockersim.engine.execute import FindImage
-from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin, inputs
+from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin
 from dockersim.engine.store import Store
 from dockersim.solver import (
     CommitImage,
     ContextSource,
     DigestInputs,
     Execute,
-    Inputs,
     LookUpCache,
     Outcome,
     Request,
@@ -30,6 +30,7 @@ class PredictDriver:
         self._context = context
         self._identity = identity
         self._find_image = find_image
+        self._downloads = Downloads(store.content, store.root / "downloads", online=False)
 
     def answer(self, request: Request) -> Outcome:
         """Look, and say what was seen; what would have to be done is answered with "not done"."""
@@ -37,7 +38,7 @@ class PredictDriver:
             case ResolveImage():
                 return self._find_image(request)
             case DigestInputs(op, layers):
-                return Inputs(tuple(inputs(op, self._origin(op.source, layers))))
+                return read_inputs(op, self._origin(op.source, layers), self._downloads)
             case LookUpCache(key, step):
                 return self._store.records.look_up(key, step, self._identity)
             case Execute() | CommitImage():

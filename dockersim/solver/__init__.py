@@ -30,6 +30,7 @@ from dockersim.solver.events import (
     Verdict,
 )
 from dockersim.solver.key import CacheKey, Difference, Input, differences
+from dockersim.solver.names import url_file_name
 from dockersim.solver.plan import (
     BuildOptions,
     ContextSource,
@@ -124,4 +125,5 @@ __all__ = [
     "result_from_json",
     "result_to_json",
     "solve",
+    "url_file_name",
 ]

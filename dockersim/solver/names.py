@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
 
 from dockersim.solver.key import CacheKey, Input
 from dockersim.solver.plan import CopyOp, RunMount, RunOp, WorkdirOp
@@ -114,19 +115,35 @@ def _mount_option(one: RunMount) -> tuple[str, str]:
 
 
 def _copy_words(op: CopyOp) -> str:
-    sources = [f"/{pattern}" for pattern in op.patterns] + list(op.urls) + [f"<<{name}" for name, _ in op.inline]
+    sources = [f"/{pattern}" for pattern in op.patterns]
+    sources += [f"/{url_file_name(url)}" for url in op.urls]
+    sources += [f"<<{name}" for name, _ in op.inline]
     return " ".join(["ADD" if op.add else "COPY", *sources, op.destination])
 
 
+def url_file_name(url: str) -> str:
+    """Give the name that a download gets: the last part of its path, decoded.
+
+    >>> url_file_name("https://example.com/a/b%20c.txt?d=/e"), url_file_name("https://example.com/")
+    ('b c.txt', '__unnamed__')
+    """
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        path = ""  # no address at all; asking for it will say so
+    name = unquote(path, errors="surrogateescape").rstrip("/").rpartition("/")[2]
+    return name if name.strip(".") and "\0" not in name else "__unnamed__"
+
+
 def _copy_options(op: CopyOp) -> tuple[tuple[str, str], ...]:
+    unpacked = {op.unpack for _ in op.patterns} | {op.unpack_urls for _ in op.urls}
     flags = {
         "--chown": op.chown,
         "--chmod": op.chmod,
         "--link": "true" if op.link else "",
         "--parents": "true" if op.parents else "",
         "--exclude": " ".join(op.exclude),
-        "--unpack": "true" if op.unpack_urls else "false" if op.add and not op.unpack else "",
-        "--checksum": op.checksum,
+        "--unpack": "" if unpacked <= {op.add} else "false",
     }
     inline = tuple((f"<<{name}", text) for name, text in op.inline)
     return tuple((name, value) for name, value in flags.items() if value) + inline

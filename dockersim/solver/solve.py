@@ -282,7 +282,7 @@ def _ask_cache(
     build: _Build, step: StepPlan, key: CacheKey, *, known: bool
 ) -> Generator[Request, Outcome | None, tuple[CacheDecision, StepResult | None]]:
     if not known:
-        because = "it depends on what an earlier stage, which has to run, will make"
+        because = "it depends on files that are not here yet: an earlier stage has to run, or a download to be made"
         return CacheDecision(Verdict.UNKNOWN, because), None
     if build.options.no_cache:
         return CacheDecision(Verdict.DISABLED, "--no-cache: every step is run", key), None

@@ -10,7 +10,6 @@ import pytest
 from tests.fidelity import ORACLE, Fidelity, cases
 
 NOT_YET = {
-    "ADD of a URL is the next issue's": {"add-checksum-bad-format"},
     "stages run one after the other here: what BuildKit cancels has been done": {"copy-link-chown-app-name"},
 }
 """Cases that are not met, by reason. Each must really fail: one that passes has to be taken out."""

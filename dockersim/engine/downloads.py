@@ -1,0 +1,191 @@
+"""Files that ADD takes from the network: asked for again each time, sent again only if they have changed.
+
+BuildKit does this in source/http. A download becomes a blob of the content store; a note beside it keeps its address,
+ETag and Last-Modified, so that a server can say "not modified" and a prediction needs no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from dockersim.content import ContentStore
+from dockersim.content.disk import write_whole
+from dockersim.digest import Digest, hex_of, sha256
+from dockersim.engine.sources import Origin, inputs
+from dockersim.errors import BuildError, ContentError
+from dockersim.filesystem import Entry, Kind, Node, Tree
+from dockersim.solver import CopyOp, Input, Inputs, RunMount, url_file_name
+
+if TYPE_CHECKING:
+    import httpx
+
+_MODE = 0o600
+"""What a downloaded file's permissions are, unless --chmod says otherwise (Dockerfile reference, ADD)."""
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """A file that was downloaded: its blob, and what the server said about it."""
+
+    url: str
+    digest: Digest
+    size: int
+    etag: str = ""
+    modified: str = ""
+
+    @property
+    def node(self) -> Node:
+        """Give the file as a COPY takes it; it is as old as the server says, else from 1970."""
+        entry = Entry(url_file_name(self.url), Kind.FILE, _MODE, size=self.size, digest=self.digest,
+                      mtime_ns=_time_of(self.modified))  # fmt: skip
+        return Node(entry)
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadOrigin:
+    """Downloads as something that a COPY reads from."""
+
+    content: ContentStore
+    files: tuple[Downloaded, ...]
+
+    @property
+    def tree(self) -> Tree:
+        """All of them in one directory."""
+        return Tree.EMPTY.apply(one.node.entry for one in self.files)
+
+    def digested(self, entry: Entry) -> Entry:
+        """The digest is known already."""
+        return entry
+
+    def open(self, node: Node) -> BinaryIO:
+        """Open the blob."""
+        return self.content.open(node.entry.digest or "")
+
+
+class Downloads:
+    """The downloads of one build. ``online`` False asks no server: only what is noted is known."""
+
+    def __init__(self, content: ContentStore, notes: Path, *, online: bool = True) -> None:
+        self._content = content
+        self._notes = notes
+        self._online = online
+        self._done: dict[str, Downloaded] = {}
+
+    def inputs(self, op: CopyOp) -> Iterator[Input | None]:
+        """Name the downloads of ``op`` for its key; None for one that nothing is known of.
+
+        A file with a checksum is known without asking for it.
+        """
+        for url in op.urls:
+            known = None if op.checksum else self._find(url, "")
+            digest = op.checksum or (known.digest if known else "")
+            yield Input(url_file_name(url), Kind.FILE.value, digest, _MODE) if digest else None
+
+    def origin(self, op: CopyOp) -> DownloadOrigin:
+        """Have all downloads of ``op`` here. Raises BuildError where one is not to be had, or is another file."""
+        found = (self._find(url, op.checksum) for url in op.urls)
+        return DownloadOrigin(self._content, tuple(one for one in found if one is not None))
+
+    def _find(self, url: str, checksum: str) -> Downloaded | None:
+        if url in self._done and not checksum:
+            return self._done[url]
+        noted = self._noted(url)
+        if noted is not None and (not self._online or checksum == noted.digest):
+            return noted
+        if not self._online:
+            return None
+        self._done[url] = self._ask(url, noted, checksum)
+        return self._done[url]
+
+    # ------------------------------------------------------------ the network
+
+    def _ask(self, url: str, noted: Downloaded | None, checksum: str) -> Downloaded:
+        import httpx  # a cached build without ADD of an address has no need of it
+
+        from dockersim.registry.client.endpoint import is_loopback
+
+        headers = {"User-Agent": "dockersim", "Accept-Encoding": "identity"}
+        if noted is not None and noted.etag:
+            headers["If-None-Match"] = noted.etag
+        try:
+            # The proxy is for the world outside.
+            direct = is_loopback(httpx.URL(url).netloc.decode("ascii"))
+            timeout = httpx.Timeout(60, connect=10)
+            with (
+                httpx.Client(follow_redirects=True, trust_env=not direct, timeout=timeout) as client,
+                client.stream("GET", url, headers=headers) as answer,
+            ):
+                if noted is not None and answer.status_code == httpx.codes.NOT_MODIFIED:
+                    self._check(noted, checksum)
+                    return noted
+                return self._receive(url, answer, checksum)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            hint = "check the address and the network"
+            raise BuildError(f"failed to load cache key: {url} cannot be downloaded: {reason}", hint=hint) from error
+
+    def _receive(self, url: str, answer: httpx.Response, checksum: str) -> Downloaded:
+        if not answer.is_success:
+            message = f"failed to load cache key: invalid response status {answer.status_code}"
+            raise BuildError(message, hint=f"that is what {url} answers")
+        with self._content.writer() as blob:
+            for piece in answer.iter_bytes(_CHUNK):
+                blob.write(piece)
+            size = blob.size
+            digest = blob.commit()
+        found = Downloaded(url, digest, size, answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""))
+        self._check(found, checksum)
+        write_whole(self._note(url), json.dumps(asdict(found)).encode("utf-8", "surrogateescape"))
+        return found
+
+    def _check(self, found: Downloaded, checksum: str) -> None:
+        """Raise BuildError if a download is not what its checksum (sha256, sha384 or sha512) says."""
+        if not checksum or checksum == found.digest:
+            return
+        algorithm = checksum.partition(":")[0]
+        hasher = hashlib.new(algorithm)
+        with self._content.open(found.digest) as content:
+            while piece := content.read(_CHUNK):
+                hasher.update(piece)
+        if f"{algorithm}:{hasher.hexdigest()}" != checksum:
+            hint = f"{found.url} is another file than the one that --checksum names"
+            raise BuildError(f"digest mismatch {algorithm}:{hasher.hexdigest()}: {checksum}", hint=hint)
+
+    # ------------------------------------------------------------ what is noted
+
+    def _note(self, url: str) -> Path:
+        return self._notes / f"{hex_of(sha256(url.encode('utf-8', 'surrogateescape')))}.json"
+
+    def _noted(self, url: str) -> Downloaded | None:
+        """Read what was noted of an address, if the blob is still here."""
+        try:
+            fields: dict[str, Any] = json.loads(self._note(url).read_bytes())
+            found = Downloaded(**fields)
+            return found if found.url == url and self._content.keep(found.digest) else None
+        except (OSError, ValueError, TypeError, ContentError):
+            return None  # no note, or one cut short: it is downloaded anew
+
+
+def read_inputs(op: CopyOp | RunMount, origin: Origin, downloads: Downloads) -> Inputs:
+    """Name all that ``op`` takes from ``origin`` and from the network, or a mount shows."""
+    files: list[Input | None] = [*inputs(op, origin)]
+    if isinstance(op, CopyOp):
+        files += downloads.inputs(op)
+    known = tuple(file for file in files if file is not None)
+    return Inputs(known if len(known) == len(files) else None)
+
+
+def _time_of(modified: str) -> int:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return int(parsedate_to_datetime(modified).timestamp()) * 1_000_000_000
+    except ValueError:
+        return 0

@@ -1,0 +1,163 @@
+"""ADD of addresses, from a server on loopback."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from dockersim import Engine
+from dockersim.errors import BuildError, DockerfileError
+from dockersim.filesystem import Entry
+from dockersim.solver import Verdict
+
+MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"
+"""1700000000 in seconds."""
+
+
+@dataclass
+class Site:
+    """A web server with a few files; it notes what was asked for, and how it answered."""
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    answers: list[tuple[str, int]] = field(default_factory=list)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Serve ``files`` with ETag and Last-Modified; ``/moved`` leads to ``/foo``."""
+    site = Site(files={"/foo": b"content1", "/": b"content2", "/a.tar.gz": _archive()})
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = site.files.get(self.path)
+            tag = f'"{hashlib.sha256(data or b"").hexdigest()}"'
+            status = 404 if data is None else 304 if self.headers["If-None-Match"] == tag else 200
+            self.send_response(302 if self.path == "/moved" else status)
+            if self.path == "/moved":
+                self.send_header("Location", "/foo")
+            self.send_header("ETag", tag)
+            self.send_header("Last-Modified", MODIFIED)
+            self.send_header("Content-Length", str(len(data or b"") if status == 200 else 0))
+            self.end_headers()
+            if status == 200 and data is not None:
+                self.wfile.write(data)
+            site.answers.append((self.path, status))
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield site
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo("inside")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"here"))
+    return gzip.compress(out.getvalue(), mtime=0)
+
+
+def _stat(engine: Engine, context: Path, text: str, path: str) -> Entry:
+    build = engine.build(context, text=f"FROM scratch\n{text}")
+    build.finish()
+    assert build.step is not None
+    return build.step.files.stat(path)
+
+
+def test_a_download_is_a_file_of_root_with_the_servers_time(engine: Engine, context: Path, site: Site) -> None:
+    """BuildKit: source/http; recorded in builds-buildkit.json as bk/add-url."""
+    entry = _stat(engine, context, f"ADD {site.url}/foo {site.url}/ /dest/", "/dest/foo")
+    assert (entry.mode, entry.uid, entry.gid, entry.mtime_ns) == (0o600, 0, 0, 1_700_000_000 * 10**9)
+    assert _stat(engine, context, f"ADD {site.url}/ /dest/", "/dest/__unnamed__").size == 8
+    assert _stat(engine, context, f"ADD --chmod=755 {site.url}/moved /x", "/x").mode == 0o755
+
+
+def test_only_what_has_changed_is_sent_again(engine: Engine, context: Path, site: Site) -> None:
+    text = f"FROM scratch\nADD {site.url}/foo /foo"
+    verdicts = []
+    for content in (b"content1", b"content1", b"changed!"):
+        site.files["/foo"] = content
+        build = engine.build(context, text=text)
+        build.finish()
+        assert build.step is not None and build.step.files.read("/foo") == content
+        verdicts.append(build.step.cache.verdict)
+    assert verdicts == [Verdict.MISS, Verdict.HIT, Verdict.MISS]
+    assert build.step.cache.because.startswith("foo changed (sha256 ")
+    assert site.answers == [("/foo", 200), ("/foo", 304), ("/foo", 200)]
+
+
+def test_a_prediction_asks_no_server(engine: Engine, context: Path, site: Site) -> None:
+    text = f"FROM scratch\nADD {site.url}/foo /foo"
+
+    def predicted() -> Verdict:
+        plan = engine.plan(context, text=text)
+        plan.finish()
+        assert plan.step is not None
+        return plan.step.cache.verdict
+
+    assert predicted() is Verdict.UNKNOWN and site.answers == []
+    engine.build(context, text=text).finish()
+    assert predicted() is Verdict.HIT and len(site.answers) == 1
+
+
+def test_archives_are_unpacked_only_if_asked(engine: Engine, context: Path, site: Site) -> None:
+    assert _stat(engine, context, f"ADD {site.url}/a.tar.gz /d/", "/d/a.tar.gz").mode == 0o600
+    assert _stat(engine, context, f"ADD --unpack=true {site.url}/a.tar.gz /d/", "/d/inside").size == 4
+
+
+def test_a_checksum_saves_asking_and_is_checked(engine: Engine, context: Path, site: Site) -> None:
+    good = "sha256:" + hashlib.sha256(b"content1").hexdigest()
+    text = f"FROM scratch\nADD --checksum={good} {site.url}/foo /foo"
+    engine.build(context, text=text).finish()
+    engine.build(context, text=text).finish()
+    assert len(site.answers) == 1
+    for algorithm in ("sha384", "sha512"):
+        named = f"{algorithm}:{hashlib.new(algorithm, b'content1').hexdigest()}"
+        assert _stat(engine, context, f"ADD --checksum={named} {site.url}/foo /{algorithm}", f"/{algorithm}").size == 8
+    bad = good[:-1] + ("0" if good[-1] != "0" else "1")
+    with pytest.raises(BuildError, match=f"Dockerfile:2: digest mismatch {good}: {bad}"):
+        engine.build(context, text=text.replace(good, bad)).finish()
+
+
+@pytest.mark.parametrize(
+    ("flags", "source", "error", "said"),
+    [
+        ("", "{url}/none", BuildError, "invalid response status 404; that is what {url}/none answers"),
+        ("", "http://127.0.0.1:1/x", BuildError, "http://127.0.0.1:1/x cannot be downloaded: "),
+        ("", "http://[x/y", BuildError, "cannot be downloaded: "),
+        (f"--checksum=sha256:{'0' * 64}", "http://[x/y", BuildError, "cannot be downloaded: "),
+        ("", "https://example.com/a.git#main", DockerfileError, "ADD of a Git repository is not supported"),
+        ("", "git@example.com:a/b", DockerfileError, "ADD of a Git repository is not supported"),
+        ("--checksum=nonsense", "{url}/foo", DockerfileError, "invalid checksum digest format"),
+        ("--checksum=md5:00", "{url}/foo", DockerfileError, "unsupported digest algorithm"),
+        ("--checksum=sha256:00", "{url}/foo", DockerfileError, "invalid checksum digest length"),
+        (f"--checksum=sha256:{'0' * 64}", "app.py", DockerfileError, "checksum requires HTTP(S) or Git sources"),
+        (f"--checksum=sha256:{'0' * 64}", "{url}/foo {url}/", DockerfileError, "can't be specified for multiple"),
+    ],
+)
+def test_what_cannot_be_downloaded_is_told_in_one_line(
+    engine: Engine, context: Path, site: Site, flags: str, source: str, error: type[Exception], said: str
+) -> None:
+    text = f"FROM scratch\nADD {flags} {source.format(url=site.url)} /x/"
+    with pytest.raises(error) as caught:
+        engine.build(context, text=text).finish()
+    assert said.format(url=site.url) in str(caught.value) and str(caught.value).startswith("Dockerfile:2: ")
+    assert "\n" not in str(caught.value)
