@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dockersim
 from dockersim.errors import DockersimError
 
 
 def lessons_folder() -> Path:
     """Find the directory of the lessons, which is only to be read."""
-    package = Path(dockersim.__file__).parent
+    package = Path(__file__).parents[1]
     for folder in (package / "_lessons", package.parent / "lessons"):
         if folder.is_dir():
             return folder
