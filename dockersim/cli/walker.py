@@ -144,7 +144,8 @@ class Walker:
             yield f"  {use.name} is {value}, from {use.origin}" + (f" in line {use.line}" if use.line else "")
         yield f"  {step.state.value.upper()}{_time(step)}; {_sizes(step)}"
         yield f"  {step.error or step.cache.because}"
-        yield from (f"  {note}" for note in (*step.notes, *step.fidelity[1]))
+        if not step.cached:  # how a command was run is news only when it was
+            yield from (f"  {note}" for note in (*step.notes, *step.fidelity[1]))
 
     def _diff(self, words: tuple[str, ...]) -> Iterator[str]:
         step = self._standing()

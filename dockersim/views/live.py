@@ -129,7 +129,7 @@ class LiveProgress:
         vertex.ended = now
         vertex.mark = {State.CACHED: "CACHED ", State.ERROR: "ERROR "}.get(event.state, "")
         vertex.failed = event.state is State.ERROR
-        vertex.facts = [*event.result.notes]
+        vertex.facts = [] if event.state is State.CACHED else [*event.result.notes]
         if event.result.layer is not None:
             vertex.facts.append(f"layer {human_size(event.result.added)}")
 

@@ -104,8 +104,9 @@ class PlainProgress:
             return
         if self._partial:
             yield self._written(self._partial)
-        for note in (*event.result.notes, *event.result.deviations):
-            yield self._say(note)
+        if event.state is not State.CACHED:  # how a command was run is news only when it was
+            for note in (*event.result.notes, *event.result.deviations):
+                yield self._say(note)
         if event.result.layer is not None:
             yield self._say(f"layer {human_size(event.result.added)}")
         yield from self._verdict(event)
