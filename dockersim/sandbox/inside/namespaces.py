@@ -70,8 +70,11 @@ def _become_first(spec: dict[str, Any], report: int) -> None:
 def _mount_root(root: dict[str, Any], *, user_namespace: bool) -> Root:
     """Mount the root file system.
 
-    Deviation: the root file system is mounted nodev, so that a device node made by a RUN can't be opened; in Docker the device cgroup
-    decides, and lets the harmless ones be.
+    There is no user namespace around root's RUN: in one, mknod would fail and file capabilities would be stored with an
+    owner, which Docker's layers do not have. What is dangerous about that is taken away by mounts and capabilities.
+
+    Deviation: the root file system is mounted nodev, so that a device node made by a RUN can't be opened; in Docker
+    the device cgroup decides, and lets the harmless ones be.
     """
     if "path" in root:
         return Root(mount_directory(root["path"]))
