@@ -36,6 +36,10 @@ class Source:
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to build")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set metadata for an image")
+@click.option("--secret", "secrets", multiple=True, metavar="id=ID[,src=FILE|,env=NAME]",
+              help="Lend a secret to RUN --mount=type=secret")  # fmt: skip
+@click.option("--ssh", "agents", multiple=True, metavar="default|ID[=SOCKET]",
+              help="Lend an ssh agent to RUN --mount=type=ssh")  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
 @click.option("--pull", is_flag=True, help="Always attempt to pull a newer version of the base images")
 @click.option("--platform", help="Set platform, as linux/amd64")
@@ -54,6 +58,8 @@ def build(
     build_args: tuple[str, ...],
     target: str | None,
     labels: tuple[str, ...],
+    secrets: tuple[str, ...],
+    agents: tuple[str, ...],
     no_cache: bool,
     pull: bool,
     platform: str | None,
@@ -79,7 +85,7 @@ def build(
             refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
         begun = begin(
             session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
-            no_cache=no_cache, labels=pairs(labels), platform=platform,
+            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents),
         )  # fmt: skip
         image_id = take(session, engine, begun, shown, trace)
     if iidfile is not None:
@@ -145,6 +151,15 @@ def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, 
         elif key in environment:
             given[key] = environment[key]
     return given
+
+
+def lent(secrets: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, object]:
+    """Read --secret and --ssh, if either is given."""
+    if not secrets and not agents:
+        return {}
+    from dockersim.cli.lending import find_agents, read_secrets
+
+    return {"secrets": read_secrets(secrets, os.environ), "agents": find_agents(agents, os.environ)}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -17,7 +18,7 @@ from dockersim.views.live import Line, LiveProgress, Tone
 _PERIOD: Final = 0.15
 """Seconds between two frames (BuildKit: 150 ms)."""
 
-_COLOURS: Final = {Tone.PLAIN: None, Tone.RUNNING: None, Tone.DONE: "blue", Tone.FAILED: "red"}
+_COLOURS: Final = {Tone.DONE: "blue", Tone.FAILED: "red"}
 
 
 class Drawn(Silent):
@@ -62,4 +63,6 @@ class Drawn(Silent):
 
 
 def _coloured(line: Line) -> str:
-    return click.style(line.text, fg=_COLOURS[line.tone])
+    colour = _COLOURS.get(line.tone)
+    # https://no-color.org: whoever sets it wants plain text.
+    return line.text if colour is None or os.environ.get("NO_COLOR") else click.style(line.text, fg=colour)

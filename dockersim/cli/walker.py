@@ -137,9 +137,11 @@ class Walker:
     def _card(self, step: Step) -> Iterator[str]:
         """Sum a step up in a few lines."""
         yield f"Step {step.number}/{self._total}, {step.at}: {step.instruction}"
-        if step.variables:
+        # What is unset in a RUN is mostly the shell's own variable.
+        uses = [use for use in step.variables if use.value is not None or step.keyword != "RUN"]
+        if uses:
             yield f"  with variables: {step.expanded}"
-        for use in step.variables:
+        for use in uses:
             value = "(unset)" if use.value is None else repr(use.value)
             yield f"  {use.name} is {value}, from {use.origin}" + (f" in line {use.line}" if use.line else "")
         yield f"  {step.state.value.upper()}{_time(step)}; {_sizes(step)}"

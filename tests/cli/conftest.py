@@ -70,10 +70,9 @@ def ok(run: Run) -> Callable[..., str]:
 
 def start(root: Path, *words: str | Path, **more: object) -> subprocess.Popen[str]:
     """Start a command as a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "dockersim.cli", *map(str, words)],
-        env=environment(root), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,  # type: ignore[call-overload]
-    )  # fmt: skip
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
+    command = [sys.executable, "-m", "dockersim.cli", *map(str, words)]
+    return subprocess.Popen(command, env=environment(root), **options)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture(scope="session")

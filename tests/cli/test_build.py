@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import pty
 import signal
 import tarfile
 import time
@@ -43,6 +45,24 @@ def test_progress_as_json_is_one_event_a_line(ok: Callable[..., str], app: Path)
     finished = [event for event in events if event["event"] == "StepFinished"]
     assert [event["state"] for event in finished] == ["done"] * 4
     assert events[-1]["event"] == "BuildFinished" and events[-1]["image"]["id"].startswith("sha256:")
+
+
+def test_on_a_terminal_it_is_drawn_until_it_is_finished(shell_root: Path, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM dockersim/starter:shell\nRUN echo said; sleep 0.5; exit 4\n")
+    ours, theirs = pty.openpty()
+    process = start(shell_root, "build", "--no-cache", tmp_path, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    with contextlib.suppress(OSError):  # EIO: the last one that had the terminal open has gone
+        while piece := os.read(ours, 65536):
+            drawn += piece
+    os.close(ours)
+    assert process.wait(20) == 1
+    text = drawn.decode()
+    assert "[+] Building 0." in text and "\x1b[J" in text
+    assert " => => # said" in text
+    assert " => ERROR [2/2] RUN echo said; sleep 0.5; exit 4" in text
+    assert text.rstrip().endswith("did not complete successfully: exit code: 4")
 
 
 def test_drawing_needs_a_terminal(run: Run, app: Path) -> None:

@@ -156,6 +156,7 @@ def test_a_root_file_system_is_imported_with_changes(ok: Ok, tmp_path: Path) -> 
         (["save", "nosuch", "-o", "/tmp/never-written"], "No such image: nosuch:latest"),
         (["load", "-i", "/nope/x.tar"], "/nope/x.tar: No such file or directory"),
         (["load", "-i", __file__], "not a tar"),
+        (["save", "my-flask-app", "-o", "/dev/full"], "the disk is full; free some space"),
         (["images", "--filter", "nope=1"], "invalid filter 'nope=1'"),
         (["base", "add", "nosuch"], "no base image nosuch can be made here"),
     ],
