@@ -7,6 +7,7 @@ made on ``/proc/self/fd/N``: on exactly what was found (runc does the same, ``se
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -113,11 +114,32 @@ def mount_overlay(lower: list[str], upper: str, work: str, options: str) -> int:
     names = [str(os.open(path, os.O_PATH | os.O_DIRECTORY)) for path in (*lower, upper, work)]
     os.chdir("/proc/self/fd")
     data = f"lowerdir={':'.join(names[:-2])},upperdir={names[-2]},workdir={names[-1]},{options}"
-    kernel.mount("overlay", upper, "overlay", kernel.MS_NODEV, data)
+    _forget_volatile(work)
+    try:
+        # Unmounting waits until all that was written is on the disk, which takes longer than most commands. Volatile
+        # mounts do not: what a power cut damages is found out by its digest.
+        kernel.mount("overlay", upper, "overlay", kernel.MS_NODEV, f"{data},volatile")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        kernel.mount("overlay", upper, "overlay", kernel.MS_NODEV, data)  # before Linux 5.10
     os.chdir("/")
     for name in names:
         os.close(int(name))
     return os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _forget_volatile(work: str) -> None:
+    """Allow a second mount of what was mounted volatile before, as of a container that is started again.
+
+    The kernel refuses it until the mark is gone (Documentation/filesystems/overlayfs.rst, "Volatile mount").
+    """
+    try:
+        os.unlink(f"{work}/work/incompat/volatile/dirty")
+        os.rmdir(f"{work}/work/incompat/volatile")
+        os.rmdir(f"{work}/work/incompat")
+    except FileNotFoundError:
+        pass
 
 
 def mount_directory(path: str) -> int:
