@@ -125,13 +125,14 @@ def take(session: Session, engine: Engine, begun: Build, shown: Progress, trace:
     try:
         with shown:
             finished = begun.finish()
-    except Cancelled:
+    except (Cancelled, KeyboardInterrupt):
+        session.note("CANCELED: the steps before are kept, and are CACHED in the next build")
         raise
     except DockersimError as error:
         failed = error
     finally:
         if trace is not None:
-            write_whole(trace, json.dumps(engine.trace(begun), ensure_ascii=False))
+            write_whole(trace, json.dumps(engine.trace(begun)))
     if failed is not None:
         show_failure(session, failed, begun)
         raise Ended(FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -145,6 +146,10 @@ class Commands(click.Group):
         sys.excepthook = report_bug
         # A short-lived process: looking for garbage costs a tenth of a cached build and finds none.
         gc.set_threshold(100_000)
+        # A Dockerfile need not be UTF-8, nor a terminal know every sign: show what cannot be shown as its number.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         sys.exit(self._run(args, prog_name, complete_var, extra))
 
     def _run(

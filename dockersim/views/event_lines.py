@@ -20,7 +20,7 @@ from dockersim.solver import (
 
 def event_line(event: Event) -> str:
     """Write one event as one line of JSON; its kind stands under ``event``."""
-    return json.dumps({"event": type(event).__name__, **_fields(event)}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"event": type(event).__name__, **_fields(event)}, separators=(",", ":"))
 
 
 def _fields(event: Event) -> dict[str, Any]:

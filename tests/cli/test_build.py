@@ -121,6 +121,16 @@ def test_a_trace_replays(ok: Callable[..., str], app: Path, tmp_path: Path) -> N
     assert [step.keyword for step in build] == ["FROM", "WORKDIR", "COPY", "ENTRYPOINT"]
 
 
+def test_a_dockerfile_need_not_be_utf8(run: Run, app: Path, tmp_path: Path) -> None:
+    (app / "Dockerfile").write_bytes(b"FROM scratch\nLABEL name=caf\xe9\nCOPY app.py /\n")
+    plain = run("build", "--trace", tmp_path / "t.json", app)
+    assert plain.exit_code == 0, plain.stderr
+    assert [step.keyword for step in replay((tmp_path / "t.json").read_text())] == ["FROM", "LABEL", "COPY"]
+    assert run("build", "--progress", "json", app).exit_code == 0
+    assert "caf\\udce9" in run("plan", app).stdout
+    assert run("step", app, stdin="n\nn\nw\nq\n").exit_code == 0
+
+
 def test_the_image_id_is_written_to_a_file(ok: Callable[..., str], app: Path, tmp_path: Path) -> None:
     assert ok("build", "-q", "--iidfile", tmp_path / "iid", app).strip() == (tmp_path / "iid").read_text()
 
@@ -146,8 +156,9 @@ def test_control_c_stops_the_run_and_keeps_the_steps_before(shell_root: Path, tm
         if line.endswith(" started\n"):
             break
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)
+    said = process.communicate(timeout=20)[1]
     assert process.returncode == 130
+    assert said.strip().splitlines()[-1].startswith("CANCELED: the steps before are kept")
     time.sleep(0.2)
     assert not [pid for pid in os.listdir("/proc") if pid.isdigit() and b"1000.25" in _command_line(pid)]
     document = start(shell_root, "plan", tmp_path).communicate(timeout=20)[0]
