@@ -219,6 +219,7 @@ def _below(kept: Path, path: str) -> Path:
 
 def _give(path: Path, uid: int, gid: int) -> None:
     """Give a path its owner, where the disk of this user can hold one."""
+    # Deviation: where dockersim does not run as root, uid= and gid= of a mount are left out: root owns the files.
     if os.geteuid() == 0:
         mode = path.stat().st_mode & 0o7777
         os.chown(path, uid, gid)

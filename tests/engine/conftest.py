@@ -13,6 +13,7 @@ from dockersim.engine.shipping import parse_platform
 from dockersim.engine.store import machine_platform
 from dockersim.images import import_rootfs
 from dockersim.oci import parse_reference
+from dockersim.sandbox import Sandbox
 from tests.fidelity import busybox_base
 
 
@@ -25,12 +26,20 @@ def busybox_tar() -> bytes:
 MakeEngine = Callable[..., Engine]
 
 
+@pytest.fixture(scope="session")
+def best_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """The best rung of this machine, found out once and not once a root."""
+    return Engine(tmp_path_factory.mktemp("probe"), environment={}).store.sandbox
+
+
 @pytest.fixture
-def make_engine(tmp_path: Path, busybox_tar: bytes) -> MakeEngine:
+def make_engine(tmp_path: Path, busybox_tar: bytes, best_sandbox: Sandbox) -> MakeEngine:
     """Make an engine with a root of its own that has ``busybox:latest``."""
 
     def make(name: str = "root", **options: object) -> Engine:
         engine = Engine(tmp_path / name, environment={}, **options)  # type: ignore[arg-type]
+        if "sandbox" not in options:
+            engine.store.sandbox = best_sandbox
         import_rootfs(
             engine.store.images,
             io.BytesIO(busybox_tar),

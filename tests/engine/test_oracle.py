@@ -45,5 +45,3 @@ def test_the_oracle_script_finds_differences(fidelity: Fidelity) -> None:
     recorded = next(one for one in cases() if one["case"]["name"] == "copy-replace-file")
     falsified = {**recorded, "expected": {**recorded["expected"], "config": {"Env": ["PATH=/elsewhere"]}}}
     assert any(text.startswith("config") for text in fidelity.run(falsified).differences)
-
-
