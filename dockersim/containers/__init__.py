@@ -16,6 +16,7 @@ The real things: moby's daemon for the life cycle, containerd-shim for the shim,
 the package: a container is what its folder and its lock say, not what anybody remembers; a kill -9 of any of the
 processes, or of all, leaves containers that are found ended, and nothing that runs without being watched.
 
+>>> from dockersim.containers import Options, Publish
 >>> Publish.parse("8080:5000").host_port
 8080
 >>> Options("my-flask-app", publish=(Publish.parse("8080:5000"),), remove=True).network

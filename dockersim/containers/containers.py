@@ -191,7 +191,7 @@ class Containers:
         record = self._store.find(name)
         folder = self._store.folder(record.id)
         state = folder.state()
-        if state.running and not wait_for_process(state.shim, timeout):
+        if state.running and not wait_for_process(state.shim, state.shim_started, timeout):
             return None
         return folder.state().exit_code
 
@@ -201,9 +201,9 @@ class Containers:
         if not container.state.running:
             return
         send(container.state, signal_number(container.record.stop_signal))
-        if not wait_for_process(container.state.shim, timeout):
+        if not wait_for_process(container.state.shim, container.state.shim_started, timeout):
             send(container.state, signal_number("KILL"))
-            wait_for_process(container.state.shim, _KILL_SECONDS)
+            wait_for_process(container.state.shim, container.state.shim_started, _KILL_SECONDS)
 
     def kill(self, name: str, signal: str = "KILL") -> None:
         """Send its first process a signal. Raises ContainerError if it does not run."""
@@ -212,7 +212,7 @@ class Containers:
             raise ContainerError(f"cannot kill container: {name}: container {container.id} is not running")
         send(container.state, number)
         if number == signal_number("KILL"):
-            wait_for_process(container.state.shim, _KILL_SECONDS)
+            wait_for_process(container.state.shim, container.state.shim_started, _KILL_SECONDS)
 
     def remove(self, name: str, *, force: bool = False) -> None:
         """Delete it with all it wrote; by ``force`` also while it runs."""

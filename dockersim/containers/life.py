@@ -20,10 +20,12 @@ from dataclasses import replace
 from typing import Final
 
 from dockersim.containers.record import State
+from dockersim.containers.signals import wait_for_process
 
 KILLED: Final = 137
 """128 + SIGKILL: what containerd reports for a container whose shim is gone (``cleanupAfterDeadShim``)."""
 
+_GRAVE: Final = ".gone"
 _PATIENCE: Final = 2.0  # seconds; who looks whether a container lives holds its lock for microseconds
 
 
@@ -40,6 +42,22 @@ class Folder:
     def exists(self) -> bool:
         """Whether it is there; a container whose folder is gone, is gone."""
         return os.path.isdir(self.path)
+
+    def bury(self) -> None:
+        """Delete it; from the first moment on it is not there any more. Repeatable, also by several at once."""
+        from dockersim.snapshots.disk import delete  # a shim needs it only for a container that does not stay
+
+        grave = self.path if self.path.endswith(_GRAVE) else f"{self.path}{_GRAVE}"
+        if grave != self.path:
+            try:
+                os.rename(self.path, grave)
+            except FileNotFoundError:
+                return
+        while os.path.lexists(grave):
+            try:
+                delete(grave)
+            except FileNotFoundError:  # somebody sweeps it at the same time
+                continue
 
     # ------------------------------------------------------------ the lock
 
@@ -84,8 +102,10 @@ class Folder:
         try:
             state = self._read_state()
             if state.running:
+                # The sandbox's own process sees the shim's end, kills what runs, and takes away what was mounted.
+                wait_for_process(state.runner, state.runner_started, _PATIENCE)
                 why = "the process that watched over it was killed"
-                state = replace(state, status="exited", exit_code=KILLED, finished=now(), pid=0, shim=0, error=why)
+                state = replace(state.ended(KILLED, now()), error=why)
                 self.write("state.json", state.to_json())
             return state
         finally:

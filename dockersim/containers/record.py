@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from dockersim.containers.ports import Publish
@@ -59,13 +59,21 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How it is with a container now. ``pid`` is the host's number, 0 if it does not run; times are RFC 3339 or ""."""
+    """How it is with a container now.
+
+    ``pid`` is the host's number of its first process, ``shim`` of its shim, ``runner`` of the sandbox's process that
+    tidies up after it; all 0 if it does not run. The ``_started`` beside a pid tell it from a later process of the same
+    number. Times are RFC 3339 or "". ``ports`` are those it was started with.
+    """
 
     status: Status = "created"
     exit_code: int = 0
     pid: int = 0
     pid_started: int = 0
+    runner: int = 0
+    runner_started: int = 0
     shim: int = 0
+    shim_started: int = 0
     started: str = ""
     finished: str = ""
     error: str = ""
@@ -75,6 +83,10 @@ class State:
     def running(self) -> bool:
         """Whether its process is alive."""
         return self.status == "running"
+
+    def ended(self, exit_code: int, moment: str) -> State:
+        """Give the state after its end."""
+        return replace(self, status="exited", exit_code=exit_code, finished=moment, pid=0, runner=0, shim=0)
 
     def to_json(self) -> str:
         """Write it as one line of JSON."""

@@ -21,6 +21,7 @@ from dockersim.containers.record import State
 from dockersim.containers.request import Request
 from dockersim.errors import SandboxError
 from dockersim.sandbox.contract import Exit, ProgramNotFound, Running, Sandbox, Stdio, Stream
+from dockersim.sandbox.inside.wire import start_time
 from dockersim.sandbox.ladder import stand_on
 
 REPORT, STDIN, STDOUT, STDERR = 3, 4, 5, 6
@@ -98,9 +99,10 @@ class Shim:
         return running, {out: "stdout", err: "stderr"}
 
     def _begun(self, running: Running, state: State) -> State:
-        who = running.inhabitant
+        who, me, runner = running.inhabitant, os.getpid(), _only_child()
         state = replace(
-            state, status="running", pid=who.pid, pid_started=who.started, shim=os.getpid(), started=now()
+            state, status="running", pid=who.pid, pid_started=who.started, runner=runner,
+            runner_started=start_time(runner), shim=me, shim_started=start_time(me), started=now(),
         )  # fmt: skip
         self._folder.write("state.json", state.to_json())
         terminal = [] if running.terminal is None else [running.terminal]
@@ -152,12 +154,10 @@ class Shim:
     # ------------------------------------------------------------ end
 
     def _ended(self, state: State, ended: Exit, *, remove: bool) -> None:
-        state = replace(state, status="exited", exit_code=ended.code, finished=now(), pid=0, shim=0)
+        state = state.ended(ended.code, now())
         self._folder.write("state.json", state.to_json())
         if remove:
-            from dockersim.snapshots.disk import delete  # not needed by those that stay
-
-            delete(self._folder.path)
+            self._folder.bury()
         self._say({"exited": ended.code})
 
     def _fail(self, reason: str, message: str, code: int) -> None:
@@ -171,6 +171,13 @@ class Shim:
             socket.send_fds(self._channel, [json.dumps(message).encode()], descriptors or [])
         except OSError:  # nobody listens any more
             pass
+
+
+def _only_child() -> int:
+    """Give the one process that this one has started: the sandbox's runner (proc(5), CONFIG_PROC_CHILDREN)."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        children = file.read().split()
+    return int(children[0]) if children else 0
 
 
 def _wait(running: Running) -> Exit:

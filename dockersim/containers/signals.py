@@ -42,13 +42,15 @@ def send(state: State, number: int) -> None:
         os.close(process)
 
 
-def wait_for_process(pid: int, timeout: float | None) -> bool:
+def wait_for_process(pid: int, started: int, timeout: float | None) -> bool:
     """Wait until the process has ended, at most ``timeout`` seconds; say whether it has."""
     try:
         process = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:  # it has ended, or was never started
         return True
     try:
+        if start_time(pid) != started:
+            return True
         poll = select.poll()
         poll.register(process, select.POLLIN)
         return bool(poll.poll(None if timeout is None else timeout * 1000))

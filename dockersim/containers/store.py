@@ -11,8 +11,9 @@ from typing import Final
 from dockersim.containers.life import Folder
 from dockersim.containers.record import Record
 from dockersim.content import Database
+from dockersim.content.disk import locked
 from dockersim.errors import ContainerError
-from dockersim.snapshots.disk import delete, store_errors
+from dockersim.snapshots.disk import store_errors
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS container (
@@ -43,11 +44,12 @@ class ContainerStore:
 
     def make_folder(self, container_id: str) -> tuple[Folder, int]:
         """Make the folder of a new container, and hold its lock so that nobody takes it for a left-over."""
-        self._sweep()
         folder = self.folder(container_id)
-        with store_errors("the container cannot be made"):
-            os.makedirs(folder.path, 0o700)
-        lock = folder.hold()
+        with locked(Path(f"{self._root}.lock")):  # or a sweep could come between making and holding it
+            self._sweep()
+            with store_errors("the container cannot be made"):
+                os.makedirs(folder.path, 0o700)
+            lock = folder.hold()
         assert lock is not None
         return folder, lock
 
@@ -86,7 +88,7 @@ class ContainerStore:
         """Delete record and folder; a kill in between leaves a folder that is swept. Repeatable."""
         self.forget(record)
         with store_errors("the container's files cannot be deleted"):
-            delete(self.folder(record.id).path)
+            self.folder(record.id).bury()
 
     def forget(self, record: Record) -> None:
         """Delete the record."""
@@ -107,7 +109,7 @@ class ContainerStore:
         for name in set(self._folders()) - known:
             folder = self.folder(name)
             if not folder.is_held() and not self._database.query("SELECT id FROM container WHERE id = ?", (name,)):
-                delete(folder.path)
+                folder.bury()
 
     def _folders(self) -> Iterator[str]:
         if os.path.isdir(self._root):
