@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -31,12 +33,15 @@ def lab(directory: Path, more: tuple[str, ...]) -> None:
     folder = directory.expanduser()
     copied = copy_missing(lessons_folder(), folder)
     click.echo(f"Your lessons are in {folder}" + (f" ({copied} new files)" if copied else ""))
-    try:
-        ended = subprocess.run([sys.executable, "-m", "jupyterlab", *more, str(folder)], check=False)
-    except KeyboardInterrupt:
-        return  # JupyterLab has had it too, and has stopped
-    if ended.returncode:
-        raise Ended(ended.returncode)
+    sys.stdout.flush()
+    _become([sys.executable, "-m", "jupyterlab", *more, str(folder)])
+
+
+def _become(command: list[str]) -> NoReturn:
+    """Turn this process into another program, so that whoever ends it ends that."""
+    if os.name == "posix":
+        os.execv(command[0], command)
+    raise Ended(subprocess.run(command, check=False).returncode)  # Windows has no exec that keeps the console
 
 
 def copy_missing(source: Path, target: Path) -> int:
