@@ -46,6 +46,9 @@ class Rule:
         return f"{'!' if self.exception else ''}{self.pattern.text}"
 
 
+_TAKEN: Final = Decision(excluded=False)
+
+
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
     """The rules of one ignore file, or of the ``--exclude`` flags of one COPY, in order."""
@@ -69,11 +72,13 @@ class IgnoreRules:
 
     def decide(self, path: str) -> Decision:
         """Say whether ``path``, relative to the context, is left out, and by which rule."""
+        if not self.rules:
+            return _TAKEN
         path = clean_path(path)
         if path == ".":
-            return Decision(excluded=False)  # nobody may leave out everything, the context itself included
+            return _TAKEN  # nobody may leave out everything, the context itself included
         rule = self._deciding(path)
-        return Decision(not rule.exception, rule.text, rule.line) if rule else Decision(excluded=False)
+        return Decision(not rule.exception, rule.text, rule.line) if rule else _TAKEN
 
     def may_prune(self, directory: str) -> bool:
         """Say whether a walk need not enter ``directory``: it is left out, and no ``!`` can reach below it."""

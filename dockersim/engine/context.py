@@ -13,9 +13,9 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dockersim.digest import Digest, sha256
 from dockersim.dockerfile import IgnoreRules
@@ -25,13 +25,11 @@ from dockersim.filesystem import Entry, Kind, LayerEntry, Tree
 _RACY_NS = 50_000_000
 """A file younger than this when it was read may change again within one tick of the clock: do not trust its times."""
 
-_CHUNK = 1 << 20
 _KINDS = {stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFIFO: Kind.FIFO}
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the stat index knows of one file."""
+class _Known(NamedTuple):
+    """What the stat index knows of one file; a tuple, as there may be many thousand."""
 
     stamp: tuple[int, int, int, int]
     digest: Digest
@@ -46,6 +44,7 @@ class Context:
 
     def __init__(self, root: Path, rules: IgnoreRules, index: Path | None = None) -> None:
         self.root = root
+        self._prefix = os.path.join(root, "")
         self._rules = rules
         self._index_file = index
         self._known: dict[str, _Known] | None = None
@@ -54,7 +53,10 @@ class Context:
         self._names: dict[tuple[int, int], str] = {}  # the first name of each file that has several
 
     def tree(self) -> Tree:
-        """Read the directory as a tree; files have no digest yet. Read once; owners are 0:0 as BuildKit sends them."""
+        """Read the directory as a tree; owners are 0:0 as BuildKit sends them. Read once.
+
+        Files have the digest that the stat index knows, if it is still true; ``digest`` finds out the others.
+        """
         if self._tree is None:
             self._tree = Tree.EMPTY.apply(self._scan(""))
         return self._tree
@@ -62,7 +64,7 @@ class Context:
     def open(self, path: str) -> BinaryIO:
         """Open a regular file of the context for reading. Raises ContextError if it is gone or is a link by now."""
         try:
-            descriptor = os.open(self.root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self._where(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             raise ContextError(f"{path} of the build context cannot be read: {error.strerror}") from error
         return os.fdopen(descriptor, "rb")
@@ -131,21 +133,27 @@ class Context:
             size=status.st_size if kind is Kind.FILE else 0,
             mtime_ns=status.st_mtime_ns,
             link=os.readlink(where) if kind is Kind.SYMLINK else "",
+            digest=self._known_digest(path, status) if kind is Kind.FILE else None,
         )
+
+    def _known_digest(self, path: str, status: os.stat_result) -> Digest | None:
+        known = self._index().get(path)
+        return known.digest if known is not None and known.stamp == _stamp_of(status) else None
 
     def _stamp(self, path: str) -> tuple[int, int, int, int]:
         try:
-            status = os.lstat(self.root / path)
+            status = os.lstat(self._where(path))
         except OSError as error:
             raise ContextError(f"{path} of the build context is gone: {error.strerror}") from error
-        return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        return _stamp_of(status)
 
     def _hash(self, path: str) -> Digest:
-        hasher = hashlib.sha256()
         with self.open(path) as stream:
-            while chunk := stream.read(_CHUNK):
-                hasher.update(chunk)
-        return Digest("sha256:" + hasher.hexdigest())
+            return Digest("sha256:" + hashlib.file_digest(stream, "sha256").hexdigest())
+
+    def _where(self, path: str) -> str:
+        """Join by hand: a Path for each of many thousand files would take longer than reading them."""
+        return f"{self._prefix}{path}"
 
     def _index(self) -> dict[str, _Known]:
         if self._known is None:
@@ -160,6 +168,10 @@ class Context:
         except (OSError, ValueError):
             return {}  # no index, or one cut short: everything is hashed anew
         return {path: _Known((row[0], row[1], row[2], row[3]), Digest(row[4])) for path, row in rows.items()}
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, int, int, int]:
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def open_context(directory: Path, dockerfile: Path | None, state: Path | None) -> Context:

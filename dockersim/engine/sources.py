@@ -26,7 +26,7 @@ class Origin(Protocol):
 
     @property
     def tree(self) -> Tree:
-        """The files; those of a context have no digest yet."""
+        """The files; those of a context may have no digest yet."""
 
     def digested(self, entry: Entry) -> Entry:
         """Give the entry with its content's digest."""
@@ -48,7 +48,7 @@ class ContextOrigin:
 
     def digested(self, entry: Entry) -> Entry:
         """Give the entry with the digest from the stat index, or from reading the file."""
-        if entry.kind is not Kind.FILE:
+        if entry.kind is not Kind.FILE or entry.digest is not None:
             return entry
         return replace(entry, digest=self.context.digest(entry))
 
