@@ -35,8 +35,9 @@ def execute(request: Request, base: ProcessSpec, state: State, options: ExecOpti
     """Run it to its end and return its exit code.
 
     ``base`` is who runs it and with what environment. It stands on the rung that the container was started on. Raises
-    CommandFailed if there is no such program. On a rung without namespaces it is ended with its container by us.
+    CommandFailed if there is no such program.
     """
+    # Deviation: with proot, which has no pid namespaces, a command of docker exec goes on when its container has ended.
     process = _process(base, options)
     sandbox = stand_on(request.rung, request.scratch)
     with Pipes(feeds=options.interactive and not options.terminal) as pipes:

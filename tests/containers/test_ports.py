@@ -67,41 +67,35 @@ def test_same_number_on_both_sides(world: World) -> None:
     assert fetch(f"127.0.0.1:{port}") == b"hello\n"
 
 
-def test_only_exposed_is_not_reached(world: World) -> None:
-    if not world.isolated:
-        pytest.skip("proot has the host's network")
+def test_only_exposed_is_not_reached(isolated: World) -> None:
     inside = free_port()
     text = f"FROM busybox\nEXPOSE {inside}\nCMD {SERVE.format(address='0.0.0.0', port=inside)}\n"
-    world.engine.build(world.engine.root, text=text, tags=["exposing"]).finish()
-    name = world.containers.run(Options("exposing")).id
-    container = world.containers.get(name)
+    isolated.engine.build(isolated.engine.root, text=text, tags=["exposing"]).finish()
+    name = isolated.containers.run(Options("exposing")).id
+    container = isolated.containers.get(name)
     assert container.exposed == (f"{inside}/tcp",)
     assert container.ports == ()
     wait = f"until wget -qO- http://127.0.0.1:{inside}/; do sleep 0.02; done"
-    assert world.exec(name, wait) == 0
-    assert world.stdout == b"hello\n"
+    assert isolated.exec(name, wait) == 0
+    assert isolated.stdout == b"hello\n"
     for host in ("127.0.0.1", container.record.address.partition("/")[0]):
         with pytest.raises(OSError):
             socket.create_connection((host, inside), timeout=0.5)
-    every = world.containers.run(Options("exposing", publish_all=True)).id
-    assert fetch(world.containers.get(every).ports[0].address) == b"hello\n"
+    every = isolated.containers.run(Options("exposing", publish_all=True)).id
+    assert fetch(isolated.containers.get(every).ports[0].address) == b"hello\n"
 
 
-def test_server_on_its_own_loopback_is_not_reached(world: World) -> None:
+def test_server_on_its_own_loopback_is_not_reached(isolated: World) -> None:
     """The classic mistake: Flask's default host is 127.0.0.1, which inside a container is the container's own."""
-    if not world.isolated:
-        pytest.skip("proot has the host's network")
-    name = serve(world, (Publish("127.0.0.1", 0, 8000),), 8000, "127.0.0.1")
-    assert world.exec(name, "until wget -qO- http://127.0.0.1:8000/; do sleep 0.02; done") == 0
+    name = serve(isolated, (Publish("127.0.0.1", 0, 8000),), 8000, "127.0.0.1")
+    assert isolated.exec(name, "until wget -qO- http://127.0.0.1:8000/; do sleep 0.02; done") == 0
     with pytest.raises((OSError, urllib.error.URLError)):
-        fetch(world.containers.get(name).ports[0].address, 0)
+        fetch(isolated.containers.get(name).ports[0].address, 0)
 
 
-def test_two_have_the_same_port_inside(world: World) -> None:
-    if not world.isolated:
-        pytest.skip("proot has the host's network")
-    names = [serve(world, (Publish("127.0.0.1", 0, 8000),), 8000) for _ in range(2)]
-    found = [world.containers.get(name) for name in names]
+def test_two_have_the_same_port_inside(isolated: World) -> None:
+    names = [serve(isolated, (Publish("127.0.0.1", 0, 8000),), 8000) for _ in range(2)]
+    found = [isolated.containers.get(name) for name in names]
     assert [fetch(one.ports[0].address) for one in found] == [b"hello\n"] * 2
     assert len({one.record.address for one in found}) == 2
 
@@ -156,14 +150,12 @@ def _send(connection: socket.socket, data: bytes) -> None:
         pass
 
 
-def test_no_network(best: World) -> None:
-    if not best.isolated:
-        pytest.skip("proot has the host's network")
-    assert best.sh("ifconfig -a", network="none") == 0
-    assert b"127.0.0.1" in best.stdout
-    assert b"172.17" not in best.stdout
-    assert best.sh("ifconfig lo:0", network="bridge") == 0
-    assert b"172.17.0." in best.stdout
+def test_no_network(isolated: World) -> None:
+    assert isolated.sh("ifconfig -a", network="none") == 0
+    assert b"127.0.0.1" in isolated.stdout
+    assert b"172.17" not in isolated.stdout
+    assert isolated.sh("ifconfig lo:0", network="bridge") == 0
+    assert b"172.17.0." in isolated.stdout
 
 
 def test_the_hosts_network(best: World) -> None:
