@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from dockersim.digest import short
 from dockersim.registry.events import (
@@ -79,19 +80,26 @@ def pull_status(event: PullEvent, repository: str) -> Status | None:
 
 
 def wire_table(requests: Iterable[WireEvent]) -> str:
-    """Lay out the requests of a transfer: what was asked, what was answered, and what it was for."""
+    """Lay out the requests of a transfer: what was asked, what was answered, and below it what it was for."""
+    events = list(requests)
     rows = [
-        (event.method, _short_path(event), str(event.status or "-"), human_size(event.bytes_out),
-         human_size(event.bytes_in), explain(event))
-        for event in requests
+        (event.method, str(event.status or "-"), human_size(event.bytes_out), human_size(event.bytes_in),
+         _short_path(event))
+        for event in events
     ]  # fmt: skip
-    return table(("METHOD", "PATH", "STATUS", "SENT", "RECEIVED", "MEANING"), rows)
+    header, *lines = table(("METHOD", "STATUS", "SENT", "RECEIVED", "PATH"), rows).split("\n")
+    meanings = (f"  {explain(event)}" for event in events)
+    return "\n".join([header, *(line for pair in zip(lines, meanings, strict=True) for line in pair)])
+
+
+_SESSION: Final = re.compile(r"(?<=/uploads/)([0-9a-zA-Z-]{8})[0-9a-zA-Z-]+")
 
 
 def _short_path(event: WireEvent) -> str:
     """Cut digests and upload sessions to the length at which people can still tell them apart."""
     # ns= repeats on every request which registry is meant (containerd's way of asking a mirror).
     path = re.sub(r"[?&]ns=[^&]*", "", event.path.replace("%3A", ":").replace("%2C", ","))
+    path = _SESSION.sub(r"\1…", path)
     return path.replace(event.digest, f"{event.digest[:19]}…") if event.digest else path
 
 
