@@ -8,6 +8,7 @@ as git has one: a file whose size, times and inode are those of last time has th
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import stat
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from dockersim.digest import Digest, sha256
 from dockersim.dockerfile import IgnoreRules
@@ -149,7 +150,7 @@ class Context:
 
     def _hash(self, path: str) -> Digest:
         with self.open(path) as stream:
-            return Digest("sha256:" + hashlib.file_digest(stream, "sha256").hexdigest())
+            return Digest("sha256:" + hashlib.file_digest(cast("io.BufferedReader", stream), "sha256").hexdigest())
 
     def _where(self, path: str) -> str:
         """Join by hand: a Path for each of many thousand files would take longer than reading them."""

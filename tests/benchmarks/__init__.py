@@ -1,0 +1,9 @@
+"""How long things take beside docker's BuildKit and buildah, measured in the same run; started by hand.
+
+    python -m tests.benchmarks.cached_rebuild
+    python -m tests.benchmarks.run_overhead
+    python -m tests.benchmarks.copy_files
+    python -m tests.benchmarks.apt_layer
+
+Each prints medians and ratios. They need root, docker.io and buildah; what is not installed is left out of the table.
+"""
