@@ -81,7 +81,7 @@ def pull_status(event: PullEvent, repository: str) -> Status | None:
 
 def wire_table(requests: Iterable[WireEvent]) -> str:
     """Lay out the requests of a transfer: what was asked, what was answered, and below it what it was for."""
-    events = list(requests)
+    events = sorted(requests, key=lambda event: event.at)  # a log notes a request when its answer has come
     rows = [
         (event.method, str(event.status or "-"), human_size(event.bytes_out), human_size(event.bytes_in),
          _short_path(event))
