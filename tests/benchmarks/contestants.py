@@ -131,7 +131,7 @@ def _buildkit_program() -> str:
         return ""
     for place in os.environ["PATH"].split(os.pathsep):
         program = shutil.which("docker", path=place)
-        if program and "version 20." in subprocess.run([program, "--version"], capture_output=True, text=True).stdout:
+        if program and b"version 20." in subprocess.run([program, "--version"], capture_output=True, check=True).stdout:
             return program
     return ""
 
