@@ -53,6 +53,8 @@ def sources_with_parents(tree: Tree, pattern: str) -> tuple[Matched, ...]:
     start, pivot, rest = pattern.partition("/./")
     bases = sources_of(tree, start) if pivot else (Matched("", tree.root),)
     rest = rest if pivot else pattern
+    if not rest:  # quirk of BuildKit: "everything" cannot be said by naming the place itself
+        raise ContextError(f'"/{start if pivot else ""}": not found', hint="name what is in it, as with **")
     found = [one for base in bases if base.node.children is not None for one in _below(tree, base, rest)]
     if not found and not has_wildcard(pattern):
         raise ContextError(f'"/{_unescape(pattern)}": not found')

@@ -70,6 +70,7 @@ def global_scope(dockerfile: Dockerfile, options: BuildOptions) -> Scope:
     scope = Scope()
     for name, value in platform_args(options.platform).items():
         scope.set(name, value, "platform", None)
+    scope.set("TARGETSTAGE", options.target or "default", "--target", None)
     given = dict(options.build_args)
     for instruction in dockerfile.global_args:
         for one in instruction.declarations:

@@ -40,6 +40,7 @@ def test_parents_are_kept_behind_the_pivot(pattern: str, kept: list[str]) -> Non
             for match in found] == kept  # fmt: skip
 
 
-def test_a_name_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ContextError, match='"/a/nope": not found'):
-        sources_with_parents(TREE, "a/nope")
+@pytest.mark.parametrize(("pattern", "named"), [("a/nope", "/a/nope"), ("", "/"), ("a/./", "/a")])
+def test_a_name_that_is_not_there_is_an_error(pattern: str, named: str) -> None:
+    with pytest.raises(ContextError, match=f'"{named}": not found'):
+        sources_with_parents(TREE, pattern)
