@@ -188,8 +188,9 @@ class Build:
             raise self.error
         try:
             item = self._send()
-        except StopIteration:
-            return
+        except StopIteration as end:
+            # The solver ends with BuildFinished, after which nobody advances; anything else must not look like an end.
+            raise BuildError("the build ended before its last step") from end
         except Cancelled:
             raise  # the build has not failed: what was asked is still to be done, and can be asked for again
         except DockersimError as error:

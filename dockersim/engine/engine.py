@@ -82,7 +82,12 @@ class Engine:
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options(tags, build_args, target, no_cache, labels, platform)
         files = open_context(folder, file, self.root / "contexts")
-        finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=self.stand_ins)
+        finder = ImageFinder(
+            self.store,
+            lambda: self.shipping,
+            stand_ins=self.stand_ins,
+            tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
+        )
         driver = ExecuteDriver(
             self.store, files, f"{folder.resolve()}:{file}", finder.find, host=self.host, epoch=options.epoch,
             given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),

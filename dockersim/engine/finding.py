@@ -18,14 +18,19 @@ from dockersim.bases import (
     resolve,
     stand_in_note,
 )
+from dockersim.digest import short
 from dockersim.engine.store import Store
 from dockersim.errors import DockersimError, ImageError, ImageNotFound
 from dockersim.images import Image
 from dockersim.oci import Reference, parse_reference
-from dockersim.solver import ResolvedImage, ResolveImage
+from dockersim.solver import ImageAwaited, ResolvedImage, ResolveImage
 
 if TYPE_CHECKING:
     from dockersim.engine.shipping import Shipping
+    from dockersim.registry import PullEvent
+
+
+Tell = Callable[[ImageAwaited], None]
 
 
 class LocalStore:
@@ -49,8 +54,9 @@ class ThisMachine:
 
     name = "this machine"
 
-    def __init__(self, store: Store, *, stand_ins: bool) -> None:
+    def __init__(self, store: Store, tell: Tell, *, stand_ins: bool) -> None:
         self._store = store
+        self._tell = tell
         self._stand_ins = stand_ins
 
     def find(self, reference: Reference) -> Image | None:
@@ -58,28 +64,37 @@ class ThisMachine:
         base = find_base(reference)
         if base is None or (base.provenance is Provenance.STAND_IN) is not self._stand_ins:
             return None
-        made = make(base, self._store.layers, lambda line: None)
+        name = reference.canonical()
+        made = make(base, self._store.layers, lambda line: self._tell(ImageAwaited(name, line)))
         return self._store.images.put(made.config, made.diff_ids, [base.reference])
 
 
 class Registry:
     """A registry that is pulled from: the practice registry, or the one that the name says."""
 
-    def __init__(self, shipping: Callable[[], Shipping], name: str, *, practice: bool) -> None:
+    def __init__(self, shipping: Callable[[], Shipping], tell: Tell, name: str, *, practice: bool) -> None:
         self.name = name
+        self._tell = tell
         self._shipping = shipping
         self._practice = practice
 
     def find(self, reference: Reference) -> Image | None:
         """Pull the image, if the registry has it."""
-        return self._shipping().find(reference, practice=self._practice)
+        return self._shipping().find(reference, lambda event: self._pass_on(reference, event), practice=self._practice)
+
+    def _pass_on(self, reference: Reference, event: PullEvent) -> None:
+        if words := _words(event):
+            self._tell(ImageAwaited(reference.canonical(), words))
 
 
 class ImageFinder:
     """Answers the solver's ResolveImage. ``stand_ins`` says that the learner has agreed to stand-ins."""
 
-    def __init__(self, store: Store, shipping: Callable[[], Shipping], *, stand_ins: bool) -> None:
+    def __init__(
+        self, store: Store, shipping: Callable[[], Shipping], *, stand_ins: bool, tell: Tell = lambda event: None
+    ) -> None:
         self._store = store
+        self._tell = tell
         self._stand_ins = stand_ins
         self._shipping = shipping
 
@@ -89,16 +104,16 @@ class ImageFinder:
         unreachable = UnreachableRegistries(self._store.root / "unreachable.json", time.time)
         sources: list[ImageSource[Image]] = [
             LocalStore(self._store),
-            ThisMachine(self._store, stand_ins=False),
-            Registry(self._shipping, "the practice registry", practice=True),
+            ThisMachine(self._store, self._tell, stand_ins=False),
+            Registry(self._shipping, self._tell, "the practice registry", practice=True),
             AskedOnce(
-                Registry(self._shipping, registry_title(reference.registry), practice=False),
+                Registry(self._shipping, self._tell, registry_title(reference.registry), practice=False),
                 reference.registry,
                 unreachable,
             ),
         ]
         if self._stand_ins:
-            sources.append(ThisMachine(self._store, stand_ins=True))
+            sources.append(ThisMachine(self._store, self._tell, stand_ins=True))
         return self._ask(request, reference, sources)
 
     def find_here(self, request: ResolveImage) -> ResolvedImage:
@@ -120,3 +135,20 @@ class ImageFinder:
         note = stand_in_note(image.config.config.labels)
         notes = (*found.notes, *([note] if note else []))
         return ResolvedImage(image.config, image.config.diff_ids, image.layer_sizes, found.answered_by, notes)
+
+
+def _words(event: PullEvent) -> str:
+    """Say what happens in a pull, in the words of ``docker pull``; nothing for each piece of a layer."""
+    from dockersim.registry import LayerExists, LayerPreparing, ManifestFetched, Progress  # loaded by the pull
+
+    match event:
+        case ManifestFetched(name, digest):
+            return f"{name}: {digest}"
+        case LayerPreparing(_, digest, size):
+            return f"{short(digest)}: Pulling fs layer ({size} bytes)"
+        case LayerExists(_, digest):
+            return f"{short(digest)}: Already exists"
+        case Progress():
+            return ""
+        case _:
+            return f"{short(event.digest)}: Pull complete"

@@ -84,7 +84,7 @@ class Shipping:
         reference = parse_reference(name)
         return self._pull(reference, self.endpoint(reference.registry), sink)
 
-    def find(self, reference: Reference, *, practice: bool) -> Image | None:
+    def find(self, reference: Reference, sink: PullSink, *, practice: bool) -> Image | None:
         """Pull ``reference`` for a FROM; None if that registry has it not, or is not one to ask."""
         if practice:
             if reference.registry != DOCKER_HUB or self._real_hub or not self.registry_root.is_dir():
@@ -93,7 +93,7 @@ class Shipping:
         else:
             endpoint = endpoint_of(reference.registry, Settings(practice=self._address(), real_hub=True))
         try:
-            return self._pull(reference, endpoint, lambda event: None).image
+            return self._pull(reference, endpoint, sink).image
         except NotInRegistry:
             return None
 

@@ -85,6 +85,14 @@ class OutputWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageAwaited:
+    """Something is being done to get an image: it is pulled, or made; ``text`` is one line of progress."""
+
+    reference: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepFinished:
     """A step was ended, well or not.
 
@@ -110,4 +118,4 @@ class BuildFinished:
     image: ImageCommitted | None = None
 
 
-Event: TypeAlias = PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+Event: TypeAlias = ImageAwaited | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished

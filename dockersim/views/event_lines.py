@@ -10,6 +10,7 @@ from dockersim.solver import (
     CacheDecided,
     CacheDecision,
     Event,
+    ImageAwaited,
     OutputWritten,
     PlanMade,
     StepFinished,
@@ -27,6 +28,8 @@ def _fields(event: Event) -> dict[str, Any]:
     match event:
         case PlanMade(plan):
             return {"file": plan.file, "steps": [_step(step) for step in plan.steps]}
+        case ImageAwaited(reference, text):
+            return {"reference": reference, "text": text}
         case StepStarted(step):
             return _step(step)
         case CacheDecided(step, decision):

@@ -16,6 +16,7 @@ from dockersim.solver import (
     BuildFinished,
     CacheDecided,
     Event,
+    ImageAwaited,
     OutputWritten,
     Plan,
     PlanMade,
@@ -79,6 +80,8 @@ class LiveProgress:
         match event:
             case PlanMade(plan):
                 self._plan(plan, now)
+            case ImageAwaited(reference, text):
+                self._await(reference, text, now)
             case StepStarted(step):
                 if step.vertex is not None:
                     self._vertices.append(_Vertex(step.vertex, now))
@@ -109,8 +112,16 @@ class LiveProgress:
     # ------------------------------------------------------------ taking in
 
     def _plan(self, plan: Plan, now: float) -> None:
+        for awaited in self._vertices:
+            awaited.ended = now
         self._total = 2 + sum(step.vertex is not None for step in plan.steps)
         self._vertices.append(_Vertex(f"[internal] load build definition from {plan.file}", self._began, now))
+
+    def _await(self, reference: str, text: str, now: float) -> None:
+        name = f"[internal] load metadata for {reference}"
+        if not self._vertices or self._vertices[-1].name != name:
+            self._vertices.append(_Vertex(name, now))
+        self._output(f"{text}\n")
 
     def _output(self, text: str) -> None:
         vertex = self._vertices[-1]

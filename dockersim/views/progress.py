@@ -14,6 +14,7 @@ from dockersim.solver import (
     BuildFinished,
     CacheDecided,
     Event,
+    ImageAwaited,
     OutputWritten,
     Plan,
     PlanMade,
@@ -43,6 +44,7 @@ class PlainProgress:
         self._partial = ""
         self._tail: list[str] = []
         self._names: tuple[str, ...] = ()
+        self._awaited = ""
 
     def feed(self, event: Event) -> list[str]:
         """Take in one event and return the lines it adds, without line ends; often none."""
@@ -56,6 +58,8 @@ class PlainProgress:
         match event:
             case PlanMade(plan):
                 yield from self._plan(plan)
+            case ImageAwaited(reference, text):
+                yield from self._await(reference, text)
             case StepStarted(step):
                 yield from self._start(step)
             case OutputWritten(step, _, text):
@@ -82,6 +86,12 @@ class PlainProgress:
     def _plan(self, plan: Plan) -> Iterator[str]:
         yield from self._vertex(f"[internal] load build definition from {plan.file}")
         yield self._say("DONE 0.0s")
+
+    def _await(self, reference: str, text: str) -> Iterator[str]:
+        if reference != self._awaited:
+            self._awaited = reference
+            yield from self._vertex(f"[internal] load metadata for {reference}")
+        yield self._say(text)
 
     def _start(self, step: StepPlan) -> Iterator[str]:
         if step.vertex is not None:
