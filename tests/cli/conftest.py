@@ -76,13 +76,14 @@ def start(root: Path, *words: str | Path, **more: object) -> subprocess.Popen[st
 
 
 @pytest.fixture(scope="session")
-def shell_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shell_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A root that has the base image with a shell; whoever uses it leaves it as it was."""
     folder = tmp_path_factory.mktemp("shell") / "root"
     process = start(folder, "base", "add", "dockersim/starter:shell")
     out, complaint = process.communicate(timeout=120)
     assert process.returncode == 0, out + complaint
-    return folder
+    yield folder
+    stop(folder / "registry")
 
 
 @pytest.fixture
