@@ -78,19 +78,22 @@ class Scratch:
         return not place.exists()
 
 
-def scratch(app: str = "flask-app") -> Scratch:
+def scratch(app: str = "flask-app", within: Path | None = None) -> Scratch:
     """Begin a lesson: an empty root for the magics, and a copy of the lessons' folder ``app`` to work in.
+
+    ``within`` is the directory to make both in; None takes the one for temporary files.
 
     Running it again begins anew; what an earlier run left behind, also in a kernel that was killed, is swept away.
     Sets DOCKERSIM_HOME and the working directory of this process.
     """
-    _sweep()
-    place = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    within = within or Path(tempfile.gettempdir())
+    _sweep(within)
+    place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))
     lock = _lock(place)
     if lock is None:
         raise DockersimError(f"another lesson took {place} away", hint="run the cell again")
     folder = place / app
-    shutil.copytree(lessons_folder() / app, folder)
+    shutil.copytree(lessons_folder() / app, folder, copy_function=_copy)
     lesson = Scratch(place, folder, lock)
     os.environ["DOCKERSIM_HOME"] = str(lesson.engine.root)
     os.chdir(folder)
@@ -100,9 +103,15 @@ def scratch(app: str = "flask-app") -> Scratch:
 # ---------------------------------------------------------------- leaving
 
 
-def _sweep() -> None:
+def _copy(source: str, target: str) -> None:
+    """Copy a file, with the mode that everybody's has: a mode is part of a cache key, and a lesson shows it."""
+    shutil.copyfile(source, target)
+    os.chmod(target, 0o644)
+
+
+def _sweep(within: Path) -> None:
     """Clear the places of this user's lessons whose kernel is gone: nobody holds their lock."""
-    for place in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for place in within.glob(f"{_PREFIX}*"):
         if place.is_symlink() or not place.is_dir() or place.stat().st_uid != os.getuid():
             continue
         lock = _lock(place)
