@@ -6,10 +6,7 @@ import gzip
 import hashlib
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,52 +15,14 @@ from dockersim import Engine
 from dockersim.errors import BuildError, DockerfileError
 from dockersim.filesystem import Entry
 from dockersim.solver import Verdict
-
-MODIFIED = "Tue, 14 Nov 2023 22:13:20 GMT"
-"""1700000000 in seconds."""
-
-
-@dataclass
-class Site:
-    """A web server with a few files; it notes what was asked for, and how it answered."""
-
-    url: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    answers: list[tuple[str, int]] = field(default_factory=list)
+from tests.engine.web import Site, serving
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """Serve ``files`` with ETag and Last-Modified; ``/moved`` leads to ``/foo``."""
-    site = Site(files={"/foo": b"content1", "/": b"content2", "/a.tar.gz": _archive()})
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            data = site.files.get(self.path)
-            tag = f'"{hashlib.sha256(data or b"").hexdigest()}"'
-            status = 404 if data is None else 304 if self.headers["If-None-Match"] == tag else 200
-            self.send_response(302 if self.path == "/moved" else status)
-            if self.path == "/moved":
-                self.send_header("Location", "/foo")
-            self.send_header("ETag", tag)
-            self.send_header("Last-Modified", MODIFIED)
-            self.send_header("Content-Length", str(len(data or b"") if status == 200 else 0))
-            self.end_headers()
-            if status == 200 and data is not None:
-                self.wfile.write(data)
-            site.answers.append((self.path, status))
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    site.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield site
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    """Serve a few files."""
+    with serving({"/foo": b"content1", "/": b"content2", "/a.tar.gz": _archive()}) as site:
+        yield site
 
 
 def _archive() -> bytes:
@@ -92,15 +51,16 @@ def test_a_download_is_a_file_of_root_with_the_servers_time(engine: Engine, cont
 
 def test_only_what_has_changed_is_sent_again(engine: Engine, context: Path, site: Site) -> None:
     text = f"FROM scratch\nADD {site.url}/foo /foo"
-    verdicts = []
+    verdicts, because = [], ""
     for content in (b"content1", b"content1", b"changed!"):
         site.files["/foo"] = content
         build = engine.build(context, text=text)
         build.finish()
         assert build.step is not None and build.step.files.read("/foo") == content
         verdicts.append(build.step.cache.verdict)
+        because = build.step.cache.because
     assert verdicts == [Verdict.MISS, Verdict.HIT, Verdict.MISS]
-    assert build.step.cache.because.startswith("foo changed (sha256 ")
+    assert because.startswith("foo changed (sha256 ")
     assert site.answers == [("/foo", 200), ("/foo", 304), ("/foo", 200)]
 
 
