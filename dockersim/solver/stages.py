@@ -18,6 +18,9 @@ from dockersim.source import At
 
 SCRATCH = "scratch"
 
+_SHOWN = 4
+"""So many lines of a circle are told in words; all of them are marked."""
+
 _PLATFORM = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 """containerd, platforms.go: at most operating system, architecture and variant."""
 
@@ -148,16 +151,22 @@ class Stages:
     def _refuse_circles(self) -> None:
         done: set[int] = set()
         for node in self.nodes:
-            self._walk(node.index, (), done)
+            self._walk(node.index, done)
 
-    def _walk(self, index: int, path: tuple[int, ...], done: set[int]) -> None:
-        """Go from stage to stage along what each needs; ``path`` is where this walk has been."""
-        if index in path:
-            raise self._circle(path, index)
-        if index not in done:
-            for needed in self.nodes[index].needs:
-                self._walk(needed, (*path, index), done)
-            done.add(index)
+    def _walk(self, start: int, done: set[int]) -> None:
+        """Go from stage to stage along what each needs, however many there are; ``done`` are those without circle."""
+        path: dict[int, None] = {}  # where the walk stands, and how it came there
+        waiting = [(start, 0)]
+        while waiting:
+            index, depth = waiting.pop()
+            while len(path) > depth:
+                done.add(path.popitem()[0])
+            if index in path:
+                raise self._circle(tuple(path), index)
+            if index not in done:
+                path[index] = None
+                waiting += [(needed, len(path)) for needed in reversed(self.nodes[index].needs)]
+        done.update(path)
 
     def _circle(self, path: tuple[int, ...], end: int) -> DockerfileError:
         """Name the stage where the walk began, and every instruction on its way, as BuildKit does."""
@@ -165,7 +174,8 @@ class Stages:
         places = [at for one, needed in ways if (at := self.nodes[one].needed_at.get(needed)) is not None]
         *others, last = places or [self.nodes[end].at]
         at = replace(last, also=tuple(line for other in others for line in other.lines))
-        lines = " and ".join(str(place.line) for place in places)
+        lines = " and ".join(str(place.line) for place in places[:_SHOWN])
+        lines += f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
         hint = f"lines {lines} need each other" if len(places) > 1 else ""
         return DockerfileError(f"circular dependency detected on stage: {self.nodes[path[0]].label}", at=at, hint=hint)
 
