@@ -41,7 +41,7 @@ _HOMES = {
     "Build": "engine",
     "Engine": "engine",
     "Step": "engine",
-    "replay": "engine",
+    "replay": "engine.replay",
     "DockersimError": "errors",
     "Stepper": "jupyter",
 }

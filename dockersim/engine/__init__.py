@@ -20,10 +20,23 @@ The law of this package: it alone knows all the others; they know nothing of it.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from dockersim.engine.build import Build
 from dockersim.engine.engine import Engine
 from dockersim.engine.files import Files, NoSuchPath, RunResult
-from dockersim.engine.replay import replay
 from dockersim.engine.step import Step
 
+if TYPE_CHECKING:
+    from dockersim.engine.replay import replay
+
 __all__ = ["Build", "Engine", "Files", "NoSuchPath", "RunResult", "Step", "replay"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``replay`` when it is asked for: a build has no need to read traces."""
+    if name != "replay":
+        raise AttributeError(f"module 'dockersim.engine' has no attribute {name!r}")
+    from dockersim.engine.replay import replay
+
+    return replay

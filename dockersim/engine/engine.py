@@ -14,21 +14,18 @@ from dockersim.engine.context import open_context
 from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
-from dockersim.engine.mounting import Given
+from dockersim.engine.lent import Given, Host
 from dockersim.engine.predict import PredictDriver
-from dockersim.engine.running import Host, process_of, try_out
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, DockerfileError
 from dockersim.oci import parse_reference
-from dockersim.sandbox import Rung, host_environment
-from dockersim.sandbox.ladder import known_rungs
 from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
-from dockersim.trace import build_document
 
 if TYPE_CHECKING:
     from dockersim.containers import Containers
     from dockersim.engine.shipping import Shipping
+    from dockersim.sandbox import Rung
 
 
 class Engine:
@@ -89,7 +86,7 @@ class Engine:
             tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )
         driver = ExecuteDriver(
-            self.store, files, f"{folder.resolve()}:{file}", finder.find, host=self.host, epoch=options.epoch,
+            self.store, files, f"{folder.resolve()}:{file}", finder.find, host=lambda: self.host, epoch=options.epoch,
             given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
@@ -120,6 +117,8 @@ class Engine:
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
+        from dockersim.trace import build_document  # only who asks for one pays for it
+
         steps = {step.event.step.number: step for step in build.steps}
         return build_document(
             file=build.file, text=build.text, options=build.options, plan=build.plan,
@@ -136,6 +135,8 @@ class Engine:
 
     def run(self, step: StepFinished, command: str) -> RunResult:
         """Run a shell command in a throw-away copy of a step's file system."""
+        from dockersim.engine.running import process_of, try_out
+
         container = step.step.config_after.config
         environment = tuple((name, value) for name, _, value in (pair.partition("=") for pair in container.env))
         op = RunOp(
@@ -157,6 +158,8 @@ class Engine:
     @cached_property
     def host(self) -> Host:
         """What every RUN is given of this machine: proxy and certificate variables."""
+        from dockersim.sandbox import host_environment  # only a step that runs is given anything
+
         passed = host_environment(self.environment)
         return Host(passed.env, passed.mounts, passed.because)
 
@@ -177,6 +180,8 @@ class Engine:
 
     def rungs(self) -> tuple[Rung, ...]:
         """Tell what each rung of the sandbox ladder is good for here."""
+        from dockersim.sandbox.ladder import known_rungs
+
         return known_rungs(self.root / "sandbox")
 
     # ------------------------------------------------------------ reading what was given

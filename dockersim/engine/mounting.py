@@ -11,15 +11,16 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from dockersim.content import LayerStore
 from dockersim.digest import chain_id, hex_of, sha256
 from dockersim.dockerfile import MountType, Sharing
 from dockersim.engine.laying import lay_out
+from dockersim.engine.lent import Given
 from dockersim.engine.sources import LayersOrigin, Origin, mounted_node
 from dockersim.errors import BuildError
 from dockersim.sandbox import BindMount, TmpfsMount
@@ -31,14 +32,6 @@ _MEMORY = Path("/dev/shm")
 
 _YOUNG = 60.0
 """A directory younger than this many seconds may not have its lock yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the caller of a build lends to its commands: secrets by id, and sockets of ssh agents by id."""
-
-    secrets: Mapping[str, bytes] = field(default_factory=dict)
-    agents: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

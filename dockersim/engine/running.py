@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from dockersim.content import Layer, LayerStore
 from dockersim.digest import DiffID
 from dockersim.engine.files import Files
+from dockersim.engine.lent import Host
 from dockersim.engine.mounting import Mounted
 from dockersim.engine.users import account
 from dockersim.filesystem import Entry, Kind, LayerEntry
-from dockersim.sandbox import BindMount, Exit, OutputSink, ProcessSpec, Sandbox
+from dockersim.sandbox import Exit, OutputSink, ProcessSpec, Sandbox
 from dockersim.snapshots.contract import SnapshotKey, Snapshotter
 from dockersim.solver import RunOp
 
@@ -20,20 +20,6 @@ HOSTNAME = "buildkitsandbox"
 """What a RUN sees as its host's name, as in BuildKit (executor/oci)."""
 
 _NO_MOUNTS = Mounted()
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What of the learner's machine every RUN is given: variables and files, never part of key, history or layer."""
-
-    environment: tuple[tuple[str, str], ...] = ()
-    mounts: tuple[BindMount, ...] = ()
-    because: str = ""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Say what the step was given, if anything."""
-        return (f"{self.because}; not part of the image, its history or the cache key",) if self.because else ()
 
 
 def process_of(op: RunOp, below: Files, host: Host, asked: Mounted = _NO_MOUNTS) -> ProcessSpec:

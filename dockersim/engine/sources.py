@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
@@ -15,7 +15,7 @@ from dockersim.engine.windows import window
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Kind, Node, Tree
 from dockersim.filesystem.matching import Matched, sources_of, sources_with_parents
-from dockersim.solver import CopyOp, Input, RunMount
+from dockersim.solver import CopyOp, Input, RunMount, Source
 
 _NO_CHECKSUM = "failed to compute cache key: failed to calculate checksum of ref <ref>"
 _WHERE = "the path is looked up below the build context, and .dockerignore may leave it out"
@@ -33,6 +33,10 @@ class Origin(Protocol):
 
     def open(self, node: Node) -> BinaryIO:
         """Open the content of a FILE."""
+
+
+OriginOf = Callable[[Source | None, tuple[DiffID, ...]], Origin]
+"""Gives the origin that a source of the plan means; the layers are those of a stage or image."""
 
 
 @dataclass(frozen=True, slots=True)
