@@ -41,7 +41,7 @@ _HOMES = {
     "Build": "engine",
     "Engine": "engine",
     "Step": "engine",
-    "replay": "engine.replay",
+    "replay": "engine",
     "DockersimError": "errors",
     "Stepper": "jupyter",
 }

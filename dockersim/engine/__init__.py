@@ -28,7 +28,7 @@ from dockersim.engine.files import Files, NoSuchPath, RunResult
 from dockersim.engine.step import Step
 
 if TYPE_CHECKING:
-    from dockersim.engine.replay import replay
+    from dockersim.engine.replaying import replay
 
 __all__ = ["Build", "Engine", "Files", "NoSuchPath", "RunResult", "Step", "replay"]
 
@@ -37,6 +37,6 @@ def __getattr__(name: str) -> Any:
     """Import ``replay`` when it is asked for: a build has no need to read traces."""
     if name != "replay":
         raise AttributeError(f"module 'dockersim.engine' has no attribute {name!r}")
-    from dockersim.engine.replay import replay
+    from dockersim.engine.replaying import replay
 
     return replay
