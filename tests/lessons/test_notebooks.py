@@ -15,7 +15,7 @@ from .refresh import KERNEL, LESSONS, clean, notebooks
 
 IGNORED = "nbval-ignore-output"
 LINES_IN_A_CELL = 12
-MACHINE = re.compile(r"(?<![\w.:/])/(?:root|home|tmp|work|opt|Users|var/tmp)/[\w.-]+")
+MACHINE = re.compile(r"(?<![\w./])/(?:root|home|tmp|work|opt|Users|var/tmp)/[\w.-]+")
 """An absolute path of the machine that ran the lesson; in a container there is no such folder with anything in it."""
 
 
