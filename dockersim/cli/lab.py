@@ -34,7 +34,9 @@ def lab(directory: Path, more: tuple[str, ...]) -> None:
     copied = copy_missing(lessons_folder(), folder)
     click.echo(f"Your lessons are in {folder}" + (f" ({copied} new files)" if copied else ""))
     sys.stdout.flush()
-    _become([sys.executable, "-m", "jupyterlab", *more, str(folder)])
+    # In a container, where people are root, JupyterLab wants to be told that this is known.
+    root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    _become([sys.executable, "-m", "jupyterlab", *root, *more, str(folder)])
 
 
 def _become(command: list[str]) -> NoReturn:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+import subprocess
+import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +56,33 @@ def test_the_demo_really_happens_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(scratch.iterdir()) == []
     assert not (tmp_path / "unused").exists()
     assert tempfile.gettempdir() not in said or "--keep" not in said
+
+
+def test_jupyterlab_opens_on_the_lessons(tmp_path: Path) -> None:
+    """Really started, by whoever runs the tests, root or not, and asked for the list of files."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "dockersim.cli", "lab", "--directory", str(tmp_path / "mine"), "--no-browser"]
+    options = [f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=secret"]
+    server = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        address = f"http://127.0.0.1:{port}/api/contents?token=secret"
+        names = {entry["name"] for entry in _asked(address)["content"]}
+    finally:
+        server.terminate()
+        server.wait(30)
+    assert {"flask-app", "01-your-first-image.ipynb"} <= names
+
+
+def _asked(address: str) -> Any:
+    """Ask until the server answers, for a minute at most."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
