@@ -174,13 +174,14 @@ class Build:
         taken = len(self._taken)
         while self.finished is None and len(self._taken) == taken:
             self._advance()
-        # The end of the build (naming the image) belongs to its last step: nobody has to ask once more for it.
+        # The end of the build (naming the image, or the error) belongs to its last step: nobody has to ask for it.
         while self.error is None and self.finished is None and self._at_last_step():
             self._advance()
         return len(self._taken) > taken
 
     def _at_last_step(self) -> bool:
-        return self.plan is not None and len(self._taken) == len(self.plan.steps)
+        failed = bool(self._taken) and self._taken[-1].failed
+        return failed or (self.plan is not None and len(self._taken) == len(self.plan.steps))
 
     def _advance(self) -> None:
         """Send the solver one outcome and take in what it yields."""

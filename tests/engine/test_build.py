@@ -91,6 +91,7 @@ def test_a_failing_step_can_be_looked_at_and_repaired(engine: Engine, context: P
     assert step is not None and step.state is State.ERROR and step.exit_code == 7
     assert step.files.text("/half") == "half\n", "what the command left is there to be looked at"
     assert "exit code: 7" in step.error
+    assert isinstance(build.error, RunFailed), "the build knows at once, without being asked for another step"
     with pytest.raises(RunFailed) as caught:
         build.next()
     assert str(caught.value.at) == "Dockerfile:3" and caught.value.exit_code == 7
