@@ -35,9 +35,7 @@ class Collected:
     size: int
 
 
-def collect(
-    layers: LayerStore, roots: Iterable[Digest | DiffID], *, grace_seconds: float = GRACE_SECONDS
-) -> Collected:
+def collect(layers: LayerStore, roots: Iterable[Digest | DiffID], *, grace_seconds: float = GRACE_SECONDS) -> Collected:
     """Delete every blob older than the grace period that neither ``roots`` nor a lease leads to."""
     content, now = layers.content, time.time()
     with content.sweeping():

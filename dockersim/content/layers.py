@@ -226,9 +226,7 @@ class NewLayer:
         self._ingest = ingest
         self.writer = LayerWriter(ingest.file)
 
-    def add(
-        self, entry: LayerEntry, content: Readable | bytes | None = None, *, trusted: bool = False
-    ) -> LayerEntry:
+    def add(self, entry: LayerEntry, content: Readable | bytes | None = None, *, trusted: bool = False) -> LayerEntry:
         """Write one entry; see ``LayerWriter.add``."""
         return self.writer.add(entry, content, trusted=trusted)
 

@@ -49,9 +49,7 @@ class LayerWriter:
         self._entries: list[LayerEntry] = []
         self._chunk = memoryview(bytearray(CHUNK))
 
-    def add(
-        self, entry: LayerEntry, content: Readable | bytes | None = None, *, trusted: bool = False
-    ) -> LayerEntry:
+    def add(self, entry: LayerEntry, content: Readable | bytes | None = None, *, trusted: bool = False) -> LayerEntry:
         """Write one entry and return it as the tar has it: whole seconds, and for a FILE size, digest and
         ``data``.
 

@@ -98,9 +98,7 @@ def import_rootfs(
         return images.put(document, [diff_id], [name] if name else [])
 
 
-def _store_members(
-    images: ImageStore, stream: BinaryIO, protect: Callable[[str], object]
-) -> Iterator[tuple[str, str]]:
+def _store_members(images: ImageStore, stream: BinaryIO, protect: Callable[[str], object]) -> Iterator[tuple[str, str]]:
     """Put every file of the archive into the content store; yield its path with its digest.
 
     A link is yielded with ``@`` and the path it leads to: old versions of docker link equal layers.
@@ -163,9 +161,7 @@ class _Archive:
             raise ContentError("the archive's index.json lists no image")
         for digest, names in found.items():
             manifest = Manifest.from_json(self._blob(digest))
-            yield self._put(
-                self._blob(manifest.config.digest), [layer.digest for layer in manifest.layers], names
-            )
+            yield self._put(self._blob(manifest.config.digest), [layer.digest for layer in manifest.layers], names)
 
     def _manifests(self, index: Index, above: tuple[Descriptor, ...]) -> Iterator[Descriptor]:
         """Yield the manifests that are in the archive; a nested index hands its names down to them."""
@@ -189,9 +185,7 @@ class _Archive:
     def _put(self, config: bytes, layers: list[Digest], names: tuple[Reference, ...]) -> Loaded:
         diff_ids = ImageConfig.from_json(config).diff_ids
         if len(diff_ids) != len(layers):
-            raise ContentError(
-                f"an image of the archive has {len(layers)} layers, but its config {len(diff_ids)}"
-            )
+            raise ContentError(f"an image of the archive has {len(layers)} layers, but its config {len(diff_ids)}")
         for digest, diff_id in zip(layers, diff_ids, strict=True):
             self._add_layer(digest, diff_id)
         return Loaded(self._images.put(config, diff_ids, names), names)
@@ -228,9 +222,7 @@ class _Archive:
 
 def _names(descriptor: Descriptor) -> Iterator[Reference]:
     """Yield the full name in the annotations, if there is one: a bare tag such as ``latest`` names nothing."""
-    full = descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(
-        media_types.REFERENCE_NAME, ""
-    )
+    full = descriptor.annotations.get(CONTAINERD_NAME) or descriptor.annotations.get(media_types.REFERENCE_NAME, "")
     if ":" in full or "/" in full:
         try:
             yield parse_reference(full)

@@ -42,9 +42,7 @@ class Deleted:
 Removal = Untagged | Deleted
 
 
-def plan_removal(
-    image: Image, name: Reference | None, others: Iterable[Image], *, force: bool
-) -> list[Removal]:
+def plan_removal(image: Image, name: Reference | None, others: Iterable[Image], *, force: bool) -> list[Removal]:
     """Tell what ``docker rmi`` does to ``image``; ``name`` is None if it was asked for by id.
 
     ``others`` are all other images: layers that they share stay. Raises ImageError in docker's words.

@@ -67,9 +67,7 @@ def save_oci(images: ImageStore, wanted: Iterable[str], out: BinaryIO) -> None:
     _write(images, choices, documents, out)
 
 
-def _write(
-    images: ImageStore, choices: Iterable[Choice], documents: Mapping[str, bytes], out: BinaryIO
-) -> None:
+def _write(images: ImageStore, choices: Iterable[Choice], documents: Mapping[str, bytes], out: BinaryIO) -> None:
     # A layer writer writes any tar; no time, no owner: saving an image twice gives the same bytes.
     writer = LayerWriter(out)
     for folder in ("blobs", "blobs/sha256"):

@@ -104,9 +104,7 @@ class ImageStore:
         if prefix := _ID_PREFIX.fullmatch(name_or_id):
             rows = self._rows("id GLOB ?", f"sha256:{prefix[1]}*")
             if len(rows) > 1:
-                raise ImageError(
-                    f"multiple IDs found with provided prefix: {name_or_id}", hint="give more of it"
-                )
+                raise ImageError(f"multiple IDs found with provided prefix: {name_or_id}", hint="give more of it")
             if rows:
                 return self._image(rows[0]), None
         if invalid:
@@ -198,9 +196,7 @@ class ImageStore:
         self.write_index()
 
     def _rows(self, condition: str, *parameters: str) -> Rows:
-        return self._database.query(
-            f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters
-        )
+        return self._database.query(f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters)
 
     def _image(self, row: tuple[Any, ...]) -> Image:
         image_id, text, sizes = row
@@ -225,9 +221,7 @@ class ImageStore:
     def _check_layers(self, config: ImageConfig) -> None:
         for diff_id in config.diff_ids:
             if not self.layers.has(DiffID(parse_digest(diff_id))):
-                raise ContentError(
-                    f"layer {diff_id} is not in the store", hint="pull or build the image again"
-                )
+                raise ContentError(f"layer {diff_id} is not in the store", hint="pull or build the image again")
 
     def _layer_size(self, diff_id: DiffID) -> int:
         """Count as docker's overlay2 driver does: files once per inode, links by their text, directories not."""

@@ -204,9 +204,7 @@ class Sandbox(Protocol):
         and SandboxError as ``run``.
         """
 
-    def enter(
-        self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio
-    ) -> Running:
+    def enter(self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio) -> Running:
         """Start ``process`` beside ``inhabitant``, seeing what it sees (`docker exec`).
 
         ``root`` is what the inhabitant was started in. Network, host name and mounts are the inhabitant's. Raises

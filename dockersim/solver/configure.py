@@ -27,12 +27,12 @@ from dockersim.dockerfile import (
     User,
     Volume,
     expand_words,
+    parse_ports,
 )
 from dockersim.errors import DockerfileError
 from dockersim.oci import ContainerConfig, ImageConfig
 from dockersim.oci import Healthcheck as HealthcheckConfig
 from dockersim.solver.names import go_list, go_quoted_list
-from dockersim.solver.ports import exposed_ports
 from dockersim.solver.scope import DEFAULT_PATH, Scope
 
 DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -164,7 +164,7 @@ def _entrypoint(draft: Draft, entrypoint: Entrypoint) -> str:
 
 def _expose(draft: Draft, expose: Expose) -> str:
     words = [one for word in expose.ports for one in expand_words(word, draft.scope.values, draft.escape, at=expose.at)]
-    ports = tuple(port for word in words for port in exposed_ports(word, expose.at))
+    ports = tuple(port for word in words for port in parse_ports(word))
     draft.change(exposed_ports=tuple(dict.fromkeys((*draft.container.exposed_ports, *ports))))
     return f"EXPOSE {go_list(ports)}"
 

@@ -35,7 +35,7 @@ from dockersim.solver.configure import (
     with_path,
     working_directory,
 )
-from dockersim.solver.names import copy_history, heredoc_summary, run_history, vertex_name
+from dockersim.solver.names import copy_history, run_history, vertex_name
 from dockersim.solver.operations import copy_op, run_op
 from dockersim.solver.plan import (
     BuildOptions,
@@ -281,8 +281,8 @@ def _lower_workdir(lowering: _Lowering, stage: _Stage, workdir: Workdir, *, trig
 def _lower_run(lowering: _Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
     op = run_op(run, stage.draft, lowering.build_args, lambda name, mount: _mount_source(lowering, name, mount, run.at))
     name = run.raw
-    if op.from_heredoc:
-        name += f" ({heredoc_summary(run.heredocs[0].content)})"
+    if run.summary:
+        name += f" ({run.summary})"
     name = _filled_in(lowering, stage, name, STEP_NAME)
     history = run_history(op.argv, stage.draft.scope.in_history())
     vertex = _vertex(lowering, stage, name, trigger=trigger)

@@ -49,12 +49,6 @@ def copy_history(keyword: str, op: CopyOp, sources: tuple[str, ...], destination
     return f"{' '.join(words)} # buildkit"
 
 
-def heredoc_summary(text: str) -> str:
-    """Give the first line of a here-document, with ``...`` if there are more."""
-    lines = text.strip().replace("\r\n", "\n").split("\n")
-    return lines[0] + ("..." if len(lines) > 1 else "")
-
-
 def go_list(words: tuple[str, ...]) -> str:
     """Print a list as Go's ``%v`` does: ``[a b]``."""
     return f"[{' '.join(words)}]"

@@ -10,16 +10,11 @@ import re
 from collections.abc import Mapping
 
 from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Switch, expand
-from dockersim.dockerfile.heredoc import is_heredoc
 from dockersim.errors import DockerfileError
 from dockersim.solver.configure import Draft
 from dockersim.solver.mounting import SourceFinder, run_mounts
 from dockersim.solver.plan import CopyOp, RunOp, Source
 from dockersim.source import At
-
-_SCRIPT_DIRECTORY = "/dev/pipes"
-"""Where BuildKit puts a here-document that is a program of its own (``#!``)."""
-
 
 _HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _DIGEST = re.compile(r"[a-z0-9]+([.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
@@ -31,15 +26,16 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 def run_op(run: Run, draft: Draft, build_args: Mapping[str, str], find: SourceFinder) -> RunOp:
     """Make the operation of a RUN. Raises DockerfileError for what is not supported, naming it."""
     _refuse_unsupported(run)
-    argv, script, whole = _command(run, draft)
+    program = run.program
+    # Quirk of BuildKit: a program in a here-document, too, is started by way of the shell.
+    command = ShellForm(run.shell_text) if run.heredocs and isinstance(run.command, ShellForm) else run.command
     return RunOp(
-        argv,
+        draft.command(command),
         tuple(draft.scope.values.items()),
         draft.container.user,
         draft.container.working_dir or "/",
         run.network,
-        script,
-        whole,
+        (run.shell_text, program.body) if program else None,
         _proxies(build_args),
         run_mounts(run, draft.scope.word(draft.escape, run.at), draft.container.working_dir, find),
     )
@@ -59,25 +55,6 @@ def _refuse_unsupported(run: Run) -> None:
         raise DockerfileError("security.insecure is not allowed", at=run.at)
     if run.devices:
         raise DockerfileError("RUN --device is not supported", at=run.at)
-
-
-def _command(run: Run, draft: Draft) -> tuple[tuple[str, ...], tuple[str, str] | None, bool]:
-    """Give the words to run, the here-document that is a program itself, and whether one here-document is it all."""
-    if not run.heredocs or not isinstance(run.command, ShellForm):
-        return draft.command(run.command), None, False
-    if not is_heredoc(run.command.text):
-        return draft.command(ShellForm(_with_bodies(run.command.text, run.heredocs))), None, False
-    body = run.heredocs[0].body
-    if not body.startswith("#!"):
-        return draft.command(ShellForm(body)), None, True
-    name = run.heredocs[0].name
-    # Quirk of BuildKit: the script, too, is started by way of the shell.
-    return draft.command(ShellForm(f"{_SCRIPT_DIRECTORY}/{name}")), (f"{_SCRIPT_DIRECTORY}/{name}", body), True
-
-
-def _with_bodies(line: str, heredocs: tuple[Heredoc, ...]) -> str:
-    """Put a command and its here-documents together again, for the shell to read."""
-    return line + "".join(f"\n{one.content}{one.name}" for one in heredocs)
 
 
 def copy_op(copy: Copy | Add, source: Source, draft: Draft, body: Lexing) -> tuple[CopyOp, tuple[str, ...], str]:

@@ -95,8 +95,8 @@ class RunMount:
 class RunOp:
     """Run a command. ``environment`` in order.
 
-    ``script`` is a here-document that is a program of its own, as (path, text); ``from_heredoc`` says that the
-    whole command stood in a single here-document. ``proxies`` reach the command, and never the cache key.
+    ``script`` is a here-document that is a program of its own, as (path, text). ``proxies`` reach the command, and
+    never the cache key.
     ``mounts`` are in the order in which they are mounted.
     """
 
@@ -106,7 +106,6 @@ class RunOp:
     directory: str
     network: str = "default"
     script: tuple[str, str] | None = None
-    from_heredoc: bool = False
     proxies: tuple[tuple[str, str], ...] = ()
     mounts: tuple[RunMount, ...] = ()
 

@@ -62,14 +62,7 @@ def step_document(event: StepFinished, diff: Iterable[Change] | None) -> dict[st
     """Write one step; ``diff`` is None where its changes were not looked at."""
     step, result = event.step, event.result
     return {
-        "number": step.number,
-        "stage": step.stage,
-        "keyword": step.keyword,
-        "instruction": step.instruction,
-        "expanded": step.expanded,
-        "line": step.at.line,
-        "last_line": step.at.last_line,
-        "vertex": step.vertex,
+        **_identity(step),
         "variables": [_variable(use) for use in step.variables],
         "state": event.state.value,
         "cached": is_cached(event),
@@ -93,6 +86,15 @@ def step_document(event: StepFinished, diff: Iterable[Change] | None) -> dict[st
 def unreached_step_document(step: StepPlan) -> dict[str, Any]:
     """Write a step that the build never came to."""
     return {
+        **_identity(step),
+        "state": "not-run",
+        "cached": False if step.op is not None and step.keyword != "FROM" else None,
+    }
+
+
+def _identity(step: StepPlan) -> dict[str, Any]:
+    """Write which step it is."""
+    return {
         "number": step.number,
         "stage": step.stage,
         "keyword": step.keyword,
@@ -101,8 +103,6 @@ def unreached_step_document(step: StepPlan) -> dict[str, Any]:
         "line": step.at.line,
         "last_line": step.at.last_line,
         "vertex": step.vertex,
-        "state": "not-run",
-        "cached": False if step.op is not None and step.keyword != "FROM" else None,
     }
 
 

@@ -56,9 +56,7 @@ def test_an_index_that_is_there_is_left_alone(store: ContentStore) -> None:
 
 
 @given(pieces=st.lists(st.binary(max_size=100), max_size=10))
-def test_pieces_make_the_same_blob_as_the_whole(
-    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
-) -> None:
+def test_pieces_make_the_same_blob_as_the_whole(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]) -> None:
     store = ContentStore(tmp_path_factory.getbasetemp() / "pieces")
     with store.writer() as blob:
         for piece in pieces:
@@ -113,9 +111,7 @@ def test_a_blob_that_is_too_large_is_not_read_into_memory(store: ContentStore) -
         store.read(store.put(b"1234"), limit=3)
 
 
-@pytest.mark.parametrize(
-    "digest", ["sha256:../../../etc/passwd", "sha256:" + "A" * 64, "sha512:" + "a" * 128, ""]
-)
+@pytest.mark.parametrize("digest", ["sha256:../../../etc/passwd", "sha256:" + "A" * 64, "sha512:" + "a" * 128, ""])
 def test_a_digest_is_never_a_path_out_of_the_store(store: ContentStore, digest: str) -> None:
     with pytest.raises(ContentError, match="not a sha256 digest"):
         store.path(digest)

@@ -41,9 +41,7 @@ def build(images: ImageStore, *names: str, content: bytes = b"hello", base: tupl
     second = layer(images, Whiteout("etc/link"), more=b"12345")
     config = ImageConfig(
         ARCHITECTURE,
-        config=ContainerConfig(
-            env=("A=1 & 2",), cmd=("sh",), labels={"who": "me"}, exposed_ports=("80/tcp",)
-        ),
+        config=ContainerConfig(env=("A=1 & 2",), cmd=("sh",), labels={"who": "me"}, exposed_ports=("80/tcp",)),
         diff_ids=(*base, first, second),
         history=(
             *(History(CREATED, "base") for _ in base),

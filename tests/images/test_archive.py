@@ -67,9 +67,7 @@ def test_what_is_saved_loads_as_the_same_image(
     image = build(images, "app", "localhost:5000/me/app:v1", "not-saved")
     data = saved(save, images, "app", "localhost:5000/me/app:v1")
     found = load(other, io.BytesIO(pack(data)))
-    assert [str(line) for line in found] == [
-        "Loaded image: app:latest\nLoaded image: localhost:5000/me/app:v1"
-    ]
+    assert [str(line) for line in found] == ["Loaded image: app:latest\nLoaded image: localhost:5000/me/app:v1"]
     again = other.get("app")
     assert (again.id, again.config, again.manifest) == (image.id, image.config, image.manifest)
     assert other.get("localhost:5000/me/app:v1") == again
@@ -165,11 +163,7 @@ def layout(images: ImageStore, **changes: Any) -> bytes:
     """Make a layout whose index.json is changed."""
     build(images, "app")
     with tarfile.open(fileobj=io.BytesIO(saved(save_oci, images, "app"))) as tar:
-        files = {
-            name: tar.extractfile(name).read()
-            for name in tar.getnames()
-            if name not in ("blobs", "blobs/sha256")
-        }  # type: ignore[union-attr]
+        files = {name: tar.extractfile(name).read() for name in tar.getnames() if name not in ("blobs", "blobs/sha256")}  # type: ignore[union-attr]
     index = json.loads(files["index.json"])
     for key, value in changes.items():
         index["manifests"][0][key] = value
@@ -189,9 +183,7 @@ def layout(images: ImageStore, **changes: Any) -> bytes:
         ({}, "Loaded image ID: "),
     ],
 )  # fmt: skip
-def test_names_in_a_layout(
-    images: ImageStore, other: ImageStore, annotations: dict[str, str], line: str
-) -> None:
+def test_names_in_a_layout(images: ImageStore, other: ImageStore, annotations: dict[str, str], line: str) -> None:
     (found,) = load(other, io.BytesIO(layout(images, annotations=annotations)))
     assert str(found).startswith(line)
 
@@ -393,9 +385,7 @@ def test_docker_loads_what_we_save(images: ImageStore, dockerd: Docker, tmp_path
 
 
 @needs("dockerd", "docker")
-def test_we_load_what_docker_saves(
-    images: ImageStore, other: ImageStore, dockerd: Docker, tmp_path: Path
-) -> None:
+def test_we_load_what_docker_saves(images: ImageStore, other: ImageStore, dockerd: Docker, tmp_path: Path) -> None:
     image = build(images, "they-save")
     dockerd("load", stdin=saved(save_docker, images, "they-save"))
     path = tmp_path / "theirs.tar"
@@ -429,7 +419,5 @@ def test_docker_imports_to_the_same_config(images: ImageStore, dockerd: Docker) 
 
 def test_the_daemon_ends_with_its_test_session() -> None:
     # A daemon that outlives the tests would hold the machine's memory: it must be our child, ended by its pid.
-    listed = subprocess.run(
-        ["pgrep", "-P", str(os.getpid()), "dockerd"], capture_output=True, text=True, check=False
-    )
+    listed = subprocess.run(["pgrep", "-P", str(os.getpid()), "dockerd"], capture_output=True, text=True, check=False)
     assert len(listed.stdout.split()) <= 1

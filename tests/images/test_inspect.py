@@ -25,9 +25,7 @@ def test_history_is_latest_first_and_only_the_last_step_has_an_id(tmp_path: Path
 def test_a_history_that_tells_of_more_layers_than_there_are(tmp_path: Path) -> None:
     images = open_store(tmp_path)
     diff_id = layer(images, a=b"123")
-    config = ImageConfig(
-        "amd64", diff_ids=(diff_id,), history=(History(created_by="1"), History(created_by="2"))
-    )
+    config = ImageConfig("amd64", diff_ids=(diff_id,), history=(History(created_by="1"), History(created_by="2")))
     assert [row.size for row in history(images.put(config, [diff_id]))] == [0, 3]
     assert history(images.put(ImageConfig("amd64"), [])) == ()
 

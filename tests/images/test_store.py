@@ -30,10 +30,7 @@ def images(tmp_path: Path) -> ImageStore:
 
 def names_in_index(images: ImageStore) -> list[str]:
     index = json.loads((images.content.root / "index.json").read_text())
-    return [
-        entry.get("annotations", {}).get("org.opencontainers.image.ref.name", "-")
-        for entry in index["manifests"]
-    ]
+    return [entry.get("annotations", {}).get("org.opencontainers.image.ref.name", "-") for entry in index["manifests"]]
 
 
 def test_reading_an_empty_store_makes_nothing(images: ImageStore) -> None:
@@ -252,9 +249,7 @@ def test_several_processes_put_and_tag_at_once(tmp_path: Path) -> None:
     assert [process.returncode for process in children] == [0, 0, 0]
     images = open_store(tmp_path)
     assert len(images.list()) == 24
-    assert sorted(names_in_index(images)) == sorted(
-        f"{name}:{number}" for name in "abc" for number in range(8)
-    )
+    assert sorted(names_in_index(images)) == sorted(f"{name}:{number}" for name in "abc" for number in range(8))
 
 
 @needs("skopeo")
