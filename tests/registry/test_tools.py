@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from image import Store
-from tests.peers import dockerd, needs, run
 from test_transfer import run as drive
 
 from dockersim.oci import Descriptor, Index, Platform, parse_reference
 from dockersim.registry import Address, MemoryLog, RegistryClient, Settings, endpoint_for, pull, push
+from tests.peers import dockerd, needs, run
 
 __all__ = ["dockerd"]
 
