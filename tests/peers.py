@@ -1,11 +1,11 @@
 """The real tools, for tests that compare with them: which are here, and a docker daemon of our own.
 
-    from tests.peers import dockerd, needs
+    from tests.peers import needs
 
     @needs("skopeo")
     def test_...
 
-    def test_...(dockerd):      # import the fixture to use it
+    def test_...(dockerd):      # the fixture is everybody's: tests/conftest.py imports it
         dockerd("load", "-i", path)
 
 The daemon has its own root, socket and pid file below a temporary directory, no bridge and no firewall rules, and is

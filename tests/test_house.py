@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -43,7 +44,11 @@ def test_the_contract_finds_a_forbidden_import(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", _modules())
 def test_docstrings_are_there_and_true(name: str) -> None:
     if ".sandbox.inside" in name:
-        pytest.skip("the runner's modules import each other by their file names, as the runner does")
+        # The runner's modules import each other by their file names, so here they can only be read.
+        path = ROOT / (name.replace(".", "/") + ".py")
+        tree = ast.parse((path if path.exists() else path.with_suffix("") / "__init__.py").read_text())
+        assert ast.get_docstring(tree), f"{name} has no docstring"
+        return
     module = importlib.import_module(name)
     assert module.__doc__, f"{name} has no docstring"
     assert name.rpartition(".")[2] not in NO_NAMES

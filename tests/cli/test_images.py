@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ..peers import Docker, dockerd  # noqa: F401  # a fixture
+from ..peers import Docker
 from .conftest import Run
 
 Ok = Callable[..., str]
@@ -54,7 +54,7 @@ def test_history_has_dockers_columns_latest_first(ok: Ok, image_id: str) -> None
 
 
 @pytest.mark.peer
-def test_columns_are_those_of_a_real_docker(ok: Ok, image_id: str, tmp_path: Path, dockerd: Docker) -> None:  # noqa: F811
+def test_columns_are_those_of_a_real_docker(ok: Ok, image_id: str, tmp_path: Path, dockerd: Docker) -> None:
     ok("save", "-o", tmp_path / "image.tar", "my-flask-app")
     dockerd("load", "-i", tmp_path / "image.tar")
     for command in (["images"], ["history", "my-flask-app"], ["images", "--digests"]):

@@ -117,7 +117,7 @@ def test_stop_of_who_does_not_heed(world: World) -> None:
 def test_terminated_is_143(world: World) -> None:
     """Who has SIGTERM's default ends with 143; as process 1 it ignores it, so there a shell stands before it."""
     name = world.start("echo ready; sleep 1000 & wait" if not world.isolated else
-                       "trap 'kill $!' TERM; echo ready; sleep 1000 & wait; wait $!")  # fmt: skip
+                       "trap 'kill $!' TERM; sleep 1000 & echo ready; wait; wait $!")  # fmt: skip
     world.logged(name, "ready")
     world.containers.kill(name, "TERM")
     assert world.containers.wait(name, 10) == 143
@@ -206,5 +206,6 @@ def test_logs_are_followed_to_the_end(world: World) -> None:
     name = world.start("echo one; while ! [ -e /go ]; do sleep 0.02; done; echo two; exit 0")
     lines = world.containers.logs(name, follow=True)
     assert next(lines).text == "one\n"
-    assert world.exec(name, "touch /go") == 0
+    # The container may end, and take the touch with it, before that has said that it is done.
+    assert world.exec(name, "touch /go") in (0, 137)
     assert [line.text for line in lines] == ["two\n"]

@@ -18,11 +18,9 @@ from dockersim.digest import sha256
 from dockersim.errors import ContentError
 from dockersim.images import ImageStore, history, import_rootfs, load, save_docker, save_oci
 from dockersim.oci import ContainerConfig, ImageConfig, Platform, parse_reference
-from tests.peers import Docker, dockerd, needs, run
+from tests.peers import Docker, needs, run
 
 from .making import ARCHITECTURE, CREATED, build, layer, open_store
-
-__all__ = ["dockerd"]
 
 Save = Callable[[ImageStore, list[str], BinaryIO], None]
 

@@ -89,10 +89,10 @@ def test_the_stepper_in_jupyterlab(lab: str, browser: Any, tmp_path: Path) -> No
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(lab)
-    page.locator(".jp-CodeCell .cm-content").first.click(timeout=60_000)
+    page.locator(".jp-CodeCell .cm-content").first.click(timeout=120_000)
     page.keyboard.press("Shift+Enter")
     stepper = page.locator(".dockersim")
-    stepper.wait_for(timeout=60_000)
+    stepper.wait_for(timeout=120_000)
     status = stepper.locator("[role=status]")
     cells = page.locator(".jp-Cell").count()
 

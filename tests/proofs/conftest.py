@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fidelity import busybox_base
-from tests.peers import Docker, dockerd
-
-__all__ = ["dockerd"]
+from tests.peers import Docker
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from test_transfer import run as drive
 
 from dockersim.oci import Descriptor, Index, Platform, parse_reference
 from dockersim.registry import Address, MemoryLog, RegistryClient, Settings, endpoint_for, pull, push
-from tests.peers import dockerd, needs, run
-
-__all__ = ["dockerd"]
+from tests.peers import Docker, needs, run
 
 AMD64 = Platform("amd64", "linux")
 
@@ -74,7 +72,7 @@ def test_skopeo_deletes(server: Address, layout: Path) -> None:
 
 
 @needs("docker", "dockerd")
-def test_docker_logs_in_pushes_and_pulls(server: Address, tmp_path: Path, dockerd) -> None:  # the fixture, imported
+def test_docker_logs_in_pushes_and_pulls(server: Address, tmp_path: Path, dockerd: Docker) -> None:
     store = Store(tmp_path / "made")
     here = parse_reference(f"{server.registry}/alice/app:1")
     with RegistryClient(endpoint_for(here, Settings()), None, MemoryLog()) as client:
