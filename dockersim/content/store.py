@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -148,6 +149,7 @@ class ContentStore:
             if not (self.root / name).exists():
                 self._write_first(name, content)
         self._ready = True
+        self.remove_abandoned(time.time())  # who writes for the first time tidies up after those who were killed
 
     @contextmanager
     def sharing(self) -> Iterator[None]:

@@ -210,3 +210,15 @@ def test_a_sweep_spares_what_is_being_written(store: ContentStore) -> None:
         assert store.remove_abandoned(time.time() + 3600) == 0
         digest = blob.commit()
     assert store.read(digest) == b"slow"
+
+
+def test_the_next_process_that_writes_sweeps_what_a_killed_one_left(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path)
+    store.put(b"first")
+    left, fresh = tmp_path / "ingest" / "1-left", tmp_path / "ingest" / "2-fresh"
+    for path in (left, fresh):
+        path.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    ContentStore(tmp_path).put(b"second")
+    assert not left.exists()
+    assert fresh.exists(), "it may belong to somebody who is about to lock it"
