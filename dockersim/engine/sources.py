@@ -17,7 +17,7 @@ from dockersim.filesystem import Entry, Kind, Node, Tree
 from dockersim.filesystem.matching import Matched, sources_of, sources_with_parents
 from dockersim.solver import CopyOp, Input, RunMount, Source
 
-_NO_CHECKSUM = "failed to compute cache key: failed to calculate checksum of ref <ref>"
+_NO_CHECKSUM = "failed to compute cache key"
 _WHERE = "the path is looked up below the build context, and .dockerignore may leave it out"
 
 

@@ -135,7 +135,7 @@ def test_the_agents_socket_is_lent(engine: Engine, context: Path, tmp_path: Path
         (
             "--mount=source=nope,target=/m",
             ContextError,
-            'failed to calculate checksum of ref <ref>: "/nope": not found',
+            'failed to compute cache key: "/nope": not found',
         ),
         ("--mount=from=nobody/nothing:0,target=/m", DockersimError, "nobody/nothing:0"),
         ("--mount=from=9,target=/m", DockerfileError, "invalid stage index 9"),
