@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -150,7 +151,10 @@ class Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        sys.exit(self._run(args, prog_name, complete_var, extra))
+        code = self._run(args, prog_name, complete_var, extra)
+        # All is done and told: a Ctrl-C that comes now must not turn the exit code into a failure.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        sys.exit(code)
 
     def _run(
         self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]

@@ -133,7 +133,7 @@ class ImageStore:
             raise ImageError("refusing to create a tag with a digest reference", hint="leave @sha256:... out")
         with self._database.transaction() as connection:
             connection.execute(_INSERT_NAME, (_key(name), image.id, _now()))
-        self.write_index()
+            self.write_index()  # before the commit, as in _record
         return self.get(image.id)
 
     def untag(self, name: str) -> Image:
@@ -193,7 +193,8 @@ class ImageStore:
             connection.execute(_INSERT_IMAGE, (image_id, text, sizes))
             now = _now()
             connection.executemany(_INSERT_NAME, [(_key(name), image_id, now) for name in names])
-        self.write_index()
+            # Before the commit: a kill in between may leave a name too many in index.json, never one too few.
+            self.write_index()
 
     def _rows(self, condition: str, *parameters: str) -> Rows:
         return self._database.query(f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters)
