@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import io
 import signal
@@ -151,10 +152,9 @@ class Commands(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        code = self._run(args, prog_name, complete_var, extra)
-        # All is done and told: a Ctrl-C that comes now must not turn the exit code into a failure.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.exit(code)
+        # When all is done and told, a Ctrl-C must not turn the exit code into a failure any more.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        sys.exit(self._run(args, prog_name, complete_var, extra))
 
     def _run(
         self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, extra: dict[str, Any]
