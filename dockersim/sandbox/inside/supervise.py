@@ -113,6 +113,7 @@ def _wait(line: list[int], alarm: int) -> int:
     poll.register(alarm, select.POLLIN)
     poll.register(CONTROL, select.POLLIN)
     end_of_child = -1
+    killed = False
     if len(line) > 1:
         try:
             end_of_child = os.pidfd_open(line[1])
@@ -122,27 +123,31 @@ def _wait(line: list[int], alarm: int) -> int:
     while True:
         code = _reap(pid)
         if code is not None:
-            return code
+            # proot now and then tells of a child that we have killed as if it had ended well.
+            return 128 + _signal.SIGKILL if killed and code == 0 and len(line) > 1 else code
         for descriptor, _ in poll.poll():
             if descriptor == alarm:
                 os.read(alarm, 512)
             elif descriptor == end_of_child:
                 poll.unregister(end_of_child)
                 kill_descendants(spare=pid)
-            elif not _obey(command):  # the starter is gone, or has had enough
-                poll.unregister(CONTROL)
-                os.kill(command, _signal.SIGKILL)
+            else:
+                orders = _obey(command)
+                killed = killed or _signal.SIGKILL in orders
+                if not orders:  # the starter is gone, or has had enough
+                    poll.unregister(CONTROL)
+                    os.kill(command, _signal.SIGKILL)
 
 
-def _obey(command: int) -> bool:
-    """Send ``command`` the signals that the starter asks for; False if it will ask for no more."""
+def _obey(command: int) -> bytes:
+    """Send ``command`` the signals that the starter asks for, and return them; none if it will ask for no more."""
     orders = os.read(CONTROL, 512)
     for signal in orders:
         try:
             os.kill(command, signal)
         except ProcessLookupError:  # a tracer's child is not ours, it may be gone
             pass
-    return bool(orders)
+    return orders
 
 
 def _reap(pid: int) -> int | None:
