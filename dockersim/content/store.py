@@ -90,11 +90,11 @@ class ContentStore:
         """Give a temporary file to a caller who hashes what it writes; see ``writer`` for the others."""
         self.prepare()
         path = self._ingest / f"{os.getpid()}-{os.urandom(6).hex()}"
-        with told_plainly("write to", self._ingest):
-            # 0444: what is in the store is never changed. The mode counts for later openings, not for this
-            # one.
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
+        try:  # from here on, since a Ctrl-C may well arrive while the file is being made
+            with told_plainly("write to", self._ingest):
+                # 0444: what is in the store is never changed. The mode counts for later openings, not for this
+                # one.
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
             with io.BufferedWriter(_BlobFile(descriptor, path)) as file:
                 mark_in_use(file)
                 yield Ingest(self, path, file)

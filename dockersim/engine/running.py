@@ -55,9 +55,8 @@ def run_in_snapshot(
     Whatever stops this half-way, the snapshot is gone and no half layer is left.
     """
     key = SnapshotKey(f"run-{secrets.token_hex(8)}")
-    root = snapshots.prepare(key, below)
     try:
-        ended = sandbox.run(root, process, output)
+        ended = sandbox.run(snapshots.prepare(key, below), process, output)
         layer = _write(snapshots, key, layers, finish)
         if ended.code == 0:
             snapshots.commit(key, layer.diff_id)
@@ -75,9 +74,8 @@ def try_out(
 ) -> Exit:
     """Run ``process`` in a throw-away copy of ``below``; nothing of what it changes is kept."""
     key = SnapshotKey(f"try-{secrets.token_hex(8)}")
-    root = snapshots.prepare(key, below)
     try:
-        return sandbox.run(root, process, output)
+        return sandbox.run(snapshots.prepare(key, below), process, output)
     finally:
         snapshots.discard(key)
 

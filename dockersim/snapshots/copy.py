@@ -30,7 +30,7 @@ from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
 from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
 from dockersim.snapshots.layout import Layout
 from dockersim.snapshots.scan import read_written, scan
-from dockersim.snapshots.sweep import Claim, claim, claim_new
+from dockersim.snapshots.sweep import Claim, claim, claim_new, new_path
 
 SLOTS = 3
 """How many trees are kept when they share nothing: the stages of one build, or the bases of a few."""
@@ -153,7 +153,7 @@ class CopySnapshotter:
         for claimed in free:
             if claimed is not best:
                 claimed.release()
-        return best if best is not None else claim_new(self._root, "")
+        return best if best is not None else claim_new(new_path(self._root))
 
     def _stand_at(self, claimed: Claim, layers: tuple[DiffID, ...]) -> _Slot:
         """Make a directory show ``layers``, at the cost of what is different from what it shows now."""

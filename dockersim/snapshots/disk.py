@@ -257,6 +257,15 @@ def delete(path: str) -> None:
     shutil.rmtree(path)
 
 
+def delete_surely(path: str) -> None:
+    """Delete like ``delete``; a Ctrl-C meanwhile does not stop it, and is raised when all is gone."""
+    try:
+        delete(path)
+    except KeyboardInterrupt:
+        delete(path)
+        raise
+
+
 def _open_up(path: str) -> None:
     """Give an ordinary user the rights to delete what is in directories that he may not write."""
     waiting = [path]

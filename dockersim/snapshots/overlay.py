@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,7 +26,7 @@ from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, delete_surely, open_file, store_errors
 from dockersim.snapshots.layout import (
     Layout,
     is_self_contained,
@@ -34,7 +35,7 @@ from dockersim.snapshots.layout import (
     opaque_attribute,
 )
 from dockersim.snapshots.scan import is_opaque, read_written, scan
-from dockersim.snapshots.sweep import Claim, claim_new, sweep
+from dockersim.snapshots.sweep import Claim, claim_new, new_path, sweep
 
 
 @dataclass(slots=True)
@@ -74,11 +75,7 @@ class OverlaySnapshotter:
             self._make_ready()
             names = [self._lay_out(layers[: count + 1]) for count in range(len(layers))]
             lower = self._short_links(_once(names)) or [f"{self._root}/l/empty"]
-            active = _Active(claim_new(f"{self._root}/active", ""), tuple(layers))
-            self._active[key] = active
-            os.mkdir(f"{active.claim.path}/work", 0o700)
-            os.mkdir(active.upper, 0o700)
-            self._disk.finish(active.upper, self._chains.tree(layers).root.entry)
+            active = self._begin(key, tuple(layers))
         paths = tuple(Path(path) for path in reversed(lower))
         return OverlayRoot(paths, Path(active.upper), Path(active.claim.path, "work"))
 
@@ -116,11 +113,15 @@ class OverlaySnapshotter:
 
     def discard(self, key: SnapshotKey) -> None:
         """Forget a snapshot and its upper directory."""
-        active = self._active.pop(key, None)
-        if active is not None:
-            with store_errors("a snapshot cannot be deleted"):
-                delete(active.claim.path)
-            active.claim.release()
+        active = self._active.get(key)
+        if active is None:
+            return
+        with store_errors("a snapshot cannot be deleted"):
+            try:
+                delete_surely(active.claim.path)
+            finally:
+                self._active.pop(key, None)
+                active.claim.release()
 
     def remove(self, layer: DiffID) -> None:
         """Delete a layer's directory; the links to it go when they are next met."""
@@ -129,10 +130,22 @@ class OverlaySnapshotter:
             self._make_ready()
             for found in os.listdir(f"{self._root}/layers"):
                 if found == name or found.startswith(f"{name}."):
-                    grave = claim_new(f"{self._root}/new", "")
-                    os.rename(f"{self._root}/layers/{found}", f"{grave.path}/fs")
-                    delete(grave.path)
-                    grave.release()
+                    with self._draft() as grave:
+                        os.rename(f"{self._root}/layers/{found}", f"{grave}/fs")
+
+    def _begin(self, key: SnapshotKey, layers: tuple[DiffID, ...]) -> _Active:
+        """Make a snapshot's directories, or nothing at all."""
+        path = new_path(f"{self._root}/active")
+        try:
+            active = self._active[key] = _Active(claim_new(path), layers)
+            os.mkdir(f"{path}/work", 0o700)
+            os.mkdir(active.upper, 0o700)
+            self._disk.finish(active.upper, self._chains.tree(layers).root.entry)
+        except BaseException:
+            self.discard(key)
+            delete(path)
+            raise
+        return active
 
     def _find(self, key: SnapshotKey) -> _Active:
         if key not in self._active:
@@ -163,17 +176,26 @@ class OverlaySnapshotter:
         before, after = self._chains.tree(layers[:-1]), self._chains.tree(layers)
         entries = self._source.entries(top)
         name = alone if is_self_contained(entries) else chained
-        draft = claim_new(f"{self._root}/new", "")
-        try:
-            os.mkdir(f"{draft.path}/fs", 0o755)
-            layout = Layout(f"{draft.path}/fs", self._disk, self._source, whiteouts=True)
+        with self._draft() as draft:
+            os.mkdir(f"{draft}/fs", 0o755)
+            layout = Layout(f"{draft}/fs", self._disk, self._source, whiteouts=True)
             layout.make(laid_out_entries(before, entries), after)
             if not os.path.exists(f"{self._root}/layers/{name}"):
-                os.rename(f"{draft.path}/fs", f"{self._root}/layers/{name}")
-        finally:
-            delete(draft.path)
-            draft.release()
+                os.rename(f"{draft}/fs", f"{self._root}/layers/{name}")
         return name
+
+    @contextmanager
+    def _draft(self) -> Iterator[str]:
+        """Give a directory to work in that is deleted with all that is left in it."""
+        path = new_path(f"{self._root}/new")
+        claimed: Claim | None = None
+        try:
+            claimed = claim_new(path)
+            yield path
+        finally:
+            delete_surely(path)
+            if claimed is not None:
+                claimed.release()
 
     def _short_links(self, names: Sequence[str]) -> list[str]:
         """Return the short links to layers' directories; those that are missing are made."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 
 from dockersim.snapshots.disk import delete
 
@@ -38,20 +39,22 @@ def claim(path: str) -> Claim | None:
     return Claim(path, descriptor)
 
 
-def claim_new(folder: str, prefix: str) -> Claim:
-    """Make a directory of a new name in ``folder`` and lock it."""
-    number = 0
+def new_path(folder: str) -> str:
+    """Name a directory in ``folder`` that nobody else will make."""
+    return f"{folder}/{secrets.token_hex(6)}"
+
+
+def claim_new(path: str) -> Claim:
+    """Make a directory and lock it.
+
+    The caller names it (``new_path``), and deletes it if a Ctrl-C arrives before the claim does.
+    """
     while True:
-        path = f"{folder}/{prefix}{number}"
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            number += 1
-            continue
+        os.mkdir(path, 0o700)
         claimed = claim(path)
         if claimed is not None:
             return claimed
-        number += 1  # somebody swept it away between the two calls
+        # somebody swept it away between the two calls
 
 
 def sweep(folder: str) -> None:

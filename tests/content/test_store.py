@@ -19,6 +19,7 @@ from dockersim.content import ContentStore
 from dockersim.content.disk import told_plainly
 from dockersim.digest import sha256
 from dockersim.errors import ContentError, StoreError
+from tests.interrupts import at_every_call
 
 
 @pytest.fixture
@@ -53,6 +54,15 @@ def test_an_index_that_is_there_is_left_alone(store: ContentStore) -> None:
     (store.root / "index.json").write_text('{"mine": 1}')
     ContentStore(store.root).put(b"x")
     assert (store.root / "index.json").read_text() == '{"mine": 1}'
+
+
+def test_ctrl_c_in_any_call_leaves_nothing_half_written(store: ContentStore) -> None:
+    store.put(b"")
+    calls = []
+    for call in at_every_call(lambda: store.put(os.urandom(8))):
+        assert os.listdir(store.root / "ingest") == [], f"interrupted in {call}"
+        calls.append(call.partition(",")[0])
+    assert {"open", "flock", "write", "flush", "replace", "utime"} <= set(calls)
 
 
 @given(pieces=st.lists(st.binary(max_size=100), max_size=10))
