@@ -1,7 +1,7 @@
 """Where in a Dockerfile something stands.
 
 >>> At("Dockerfile", 3, 5)
-At(file='Dockerfile', line=3, last_line=5, column=None, last_column=None)
+At(file='Dockerfile', line=3, last_line=5)
 >>> str(At("Dockerfile", 3, 5))
 'Dockerfile:3'
 """
@@ -9,11 +9,12 @@ At(file='Dockerfile', line=3, last_line=5, column=None, last_column=None)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 
-@dataclass(frozen=True, slots=True)
-class At:
+class At(Struct, frozen=True, repr_omit_defaults=True):
     """A range of lines in a file; lines and columns count from 1, the last ones are included.
 
     ``last_line`` is ``line`` where it is left out. Columns are None where only the lines are known. ``also`` are
@@ -25,13 +26,13 @@ class At:
     last_line: int = 0
     column: int | None = None
     last_column: int | None = None
-    also: tuple[int, ...] = field(default=(), repr=False)
+    also: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.line < 1:
             raise ValueError(f"lines count from 1, not {self.line}")
         if self.last_line < self.line:
-            object.__setattr__(self, "last_line", self.line)
+            force_setattr(self, "last_line", self.line)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from dockersim.filesystem import Change, Kind
 
@@ -12,8 +13,7 @@ Step: TypeAlias = tuple[int, Sequence[Change]]
 """The number of a step and what it changed; steps of one stage, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waste:
+class Waste(Struct, frozen=True):
     """A file's ``size`` in bytes that step ``written`` put into the image and step ``hidden`` hid again."""
 
     path: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dockersim.bases.resolution import STAND_IN_LABEL
 from dockersim.errors import ImageError, ImageNotFound
@@ -40,8 +41,7 @@ class Recipe(Enum):
     BOOKWORM = "bookworm"
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """An image that can be made here."""
 
     name: str
@@ -55,8 +55,7 @@ class Base:
         return parse_reference(self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class MadeBase:
+class MadeBase(Struct, frozen=True):
     """A base whose layers are in the store, lowest first; its config is the caller's to store and to name."""
 
     config: ImageConfig

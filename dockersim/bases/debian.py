@@ -14,9 +14,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from dockersim.errors import ImageError
 
@@ -48,8 +49,7 @@ chmod 755 "$1/usr/sbin/policy-rc.d"
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrors:
+class Mirrors(Struct, frozen=True):
     """Where Debian's packages come from: the archive and the security updates, as URLs."""
 
     archive: str = ARCHIVE

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 Bytes: TypeAlias = bytes | mmap.mmap
 """The content of a file, read or mapped: a library of 30 MB is not read for its few names."""
@@ -20,8 +21,7 @@ _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NEEDED, _DT_STRTAB, _DT_RPATH, _DT_RUNPATH = 1, 5, 15, 29
 
 
-@dataclass(frozen=True, slots=True)
-class Elf:
+class Elf(Struct, frozen=True):
     """The part of an ELF file that concerns the loader.
 
     ``machine`` is (32 or 64 bits, little or big endian, e_machine): libraries must have their user's.
@@ -35,8 +35,7 @@ class Elf:
     run_path: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(Struct, frozen=True):
     kind: int
     offset: int
     address: int

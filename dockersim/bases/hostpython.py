@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dockersim.errors import ImageError
 
@@ -31,8 +32,7 @@ print(json.dumps({
 """
 
 
-@dataclass(frozen=True, slots=True)
-class HostPython:
+class HostPython(Struct, frozen=True):
     """A Python of the host. All are paths of the host; ``stdlib`` are one or two directories (Fedora has
     lib64).
 

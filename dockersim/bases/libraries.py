@@ -11,7 +11,8 @@ import glob
 import mmap
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dockersim.bases.elf import Elf, parse_elf
 from dockersim.bases.pieces import FileSet
@@ -31,8 +32,7 @@ def stay(path: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(Struct, frozen=True):
     name: str
     machine: tuple[int, int, int]
     run_path: tuple[str, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dockersim.errors import ImageError
 from dockersim.filesystem.entry import Entry, Kind
@@ -25,8 +26,7 @@ MAX_LINKS = 40
 """How many symbolic links one path may lead through; the kernel's own limit (path_resolution(7))."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One path of a root file system in the making.
 
     ``source`` is where a FILE's content is: a path of the host, or the bytes themselves; None for what is no

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from dockersim.errors import AccessDenied, ImageNotFound, RegistryError
 from dockersim.oci import DOCKER_HUB, Reference
@@ -40,8 +41,7 @@ class ImageSource(Protocol[ImageT_co]):
         """Return the image, None if there is none of that name. Raises RegistryError if it cannot be asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolution(Generic[ImageT_co]):
+class Resolution(Struct, Generic[ImageT_co], frozen=True):
     """The image, the name of the source that had it, and what the learner should know about that."""
 
     image: ImageT_co

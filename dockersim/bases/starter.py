@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
+
+from msgspec import Struct
 
 from dockersim.bases.hostpython import ask
 from dockersim.bases.libraries import LibrarySearch
@@ -27,8 +28,7 @@ CREATED = "1980-01-01T00:00:00Z"
 """The time of the images, which is the time of their files (``pieces.EPOCH``): what does not change has no date."""
 
 
-@dataclass(frozen=True, slots=True)
-class StarterLayers:
+class StarterLayers(Struct, frozen=True):
     """The layers with what made them, lowest first, and the command that starts the shell there is."""
 
     layers: tuple[tuple[DiffID, str], ...]

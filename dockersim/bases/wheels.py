@@ -14,8 +14,9 @@ import io
 import os
 import re
 import zipfile
-from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+
+from msgspec import Struct
 
 from dockersim.errors import ImageError
 
@@ -25,8 +26,7 @@ _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledFile:
+class InstalledFile(Struct, frozen=True):
     """A file of an installed package: its path as in the wheel, its bytes, and whether it may be executed."""
 
     path: str

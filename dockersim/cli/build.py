@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.progress import CHOICES, Progress, progress_for, show_failure
@@ -20,8 +20,7 @@ from dockersim.errors import Cancelled, ContextError, DockersimError
 from dockersim.oci import parse_reference
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where a build reads from: the context's directory, and the Dockerfile as a path or as text."""
 
     context: Path

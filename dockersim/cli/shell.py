@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import click
+from msgspec.structs import replace
 
 from dockersim.engine import Engine, Step
 from dockersim.engine.running import process_of, try_out

@@ -6,8 +6,9 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.sandbox.contract import OutputSink, Stream
 
@@ -17,8 +18,7 @@ _PATIENCE: Final = 3
 """So many Ctrl-C until we let go of a container that does not heed them, as docker does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Console:
+class Console(Struct, frozen=True):
     """Where output goes, and the descriptor that input comes from, if any.
 
     With a terminal on both ends, keys are passed on as they are typed, and its size is kept the same.
@@ -40,8 +40,7 @@ class Console:
         return rows, columns
 
 
-@dataclass(slots=True)
-class Conversation:
+class Conversation(Struct):
     """One attachment.
 
     ``outputs`` are read; ``target`` takes the input, and is closed with ``close_target`` at its end; ``over`` becomes

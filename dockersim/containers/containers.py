@@ -6,8 +6,9 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from dockersim.containers.console import Console, Conversation
 from dockersim.containers.creating import describe

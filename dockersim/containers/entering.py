@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.containers.console import Console, Conversation, resize
 from dockersim.containers.options import environment
@@ -19,8 +21,7 @@ from dockersim.sandbox.ladder import stand_on
 _RUNC = "OCI runtime exec failed: exec failed: unable to start container process"
 
 
-@dataclass(frozen=True, slots=True)
-class ExecOptions:
+class ExecOptions(Struct, frozen=True):
     """One `docker exec`; what is None is as in the container. ``env`` are ``NAME=value``."""
 
     argv: tuple[str, ...]

@@ -11,8 +11,9 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from dockersim.containers.ports import Publish
 from dockersim.errors import ContainerError, SandboxError

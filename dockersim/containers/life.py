@@ -16,8 +16,9 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from dockersim.containers.record import State
 from dockersim.containers.signals import wait_for_process

@@ -11,8 +11,9 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.containers.life import now
 from dockersim.sandbox.contract import Stream
@@ -21,8 +22,7 @@ _LONGEST: Final = 16 * 1024
 _PAUSE: Final = 0.05  # seconds between looks at a log that is followed
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """One piece of output: mostly a line with its end; ``time`` is when it came (RFC 3339)."""
 
     stream: Stream

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from msgspec import Struct, field
 
 from dockersim.containers.ports import Publish
 from dockersim.errors import ContainerError
@@ -16,8 +17,7 @@ DEFAULT_PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 """What docker gives to images that set no PATH (moby, ``oci/defaults.go``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """One `docker run` or `docker create`.
 
     ``image`` is a name or id. ``args`` follow the image on the command line and stand in for its CMD; ``entrypoint``

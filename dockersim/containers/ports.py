@@ -11,8 +11,9 @@ Publish(host_ip='127.0.0.1', host_port=8080, container_port=5000)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.errors import ContainerError
 
@@ -23,8 +24,7 @@ HOST_IP: Final = "127.0.0.1"
 _HINT: Final = "write it as -p HOST_PORT:CONTAINER_PORT, for example -p 8080:5000"
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """One published TCP port; ``host_port`` 0 asks for any free one."""
 
     host_ip: str

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
+
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from dockersim.containers.ports import Publish
 
 Status = Literal["created", "running", "exited"]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """What a container was created as.
 
     ``image`` is the name it was asked for by, ``image_id`` what that meant then; ``layers`` are diff ids, lowest
@@ -46,7 +47,7 @@ class Record:
 
     def to_json(self) -> str:
         """Write it as one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(to_builtins(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Record:
@@ -57,8 +58,7 @@ class Record:
         return cls(**fields | {"publish": published(fields["publish"])})
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """How it is with a container now.
 
     ``pid`` is the host's number of its first process, ``shim`` of its shim, ``runner`` of the sandbox's process that
@@ -90,7 +90,7 @@ class State:
 
     def to_json(self) -> str:
         """Write it as one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(to_builtins(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> State:
@@ -99,8 +99,7 @@ class State:
         return cls(**fields | {"ports": published(fields["ports"])})
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """A container as ``list`` and ``get`` show it."""
 
     record: Record

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, to_builtins
 
 from dockersim.containers.life import Folder
 from dockersim.containers.ports import Publish
@@ -15,8 +16,7 @@ from dockersim.sandbox.contract import DirectoryRoot, OverlayRoot, ProcessSpec, 
 _FILE = "request.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One start of a container.
 
     ``scratch`` is the sandbox's. ``attached``: somebody takes the output now. ``keep_stdin``: nobody feeds it, but it
@@ -35,7 +35,7 @@ class Request:
 
     def save(self, folder: Folder) -> None:
         """Write it for the shim."""
-        folder.write(_FILE, json.dumps(asdict(self), default=str))
+        folder.write(_FILE, json.dumps(to_builtins(self, enc_hook=str)))
 
     @classmethod
     def load(cls, folder: Folder) -> Request:

@@ -12,7 +12,8 @@ import os
 import select
 import socket
 import sys
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dockersim.containers.forward import Forwarder, PortTaken
 from dockersim.containers.life import Folder, now

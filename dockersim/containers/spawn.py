@@ -7,17 +7,19 @@ import json
 import os
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from dockersim.containers.life import Folder
 from dockersim.errors import ContainerError, SandboxError
 from dockersim.sandbox.contract import Stdio
 
-_HOME: Final = str(Path(__file__).parents[2])
-_PROGRAM: Final = f"import sys; sys.path.append({_HOME!r}); from dockersim.containers.shim import main; main()"
+_MODULES: Final = [str(Path(__file__).parents[2]), str(Path(msgspec.__file__).parents[1])]
+_PROGRAM: Final = f"import sys; sys.path += {_MODULES!r}; from dockersim.containers.shim import main; main()"
 # -I and -S: nothing of the learner's directory or of PYTHON* variables gets in, and it starts in a few milliseconds.
+# So it has to be told where dockersim is, and the one package that it needs.
 _ARGUMENTS: Final = ("-I", "-S", "-c", _PROGRAM)
 _FIRST_FREE: Final = 10  # above the numbers that the shim wants, so that no dup2 lands on a descriptor still needed
 
@@ -36,8 +38,7 @@ class CommandFailed(StartFailed):
     """The program of a command is missing (127) or cannot be executed (126)."""
 
 
-@dataclass(slots=True)
-class Shim:
+class Shim(msgspec.Struct):
     """A shim that has started its container, seen from outside."""
 
     channel: socket.socket

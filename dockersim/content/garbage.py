@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from dockersim.content.layers import LayerStore
 from dockersim.content.leases import leased
@@ -27,8 +28,7 @@ _LARGEST_DOCUMENT = 4 << 20
 """The limit that registries set for a manifest (distribution-spec, "Pushing Manifests")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """What a sweep deleted: blobs, and bytes in all (with those of abandoned writes)."""
 
     blobs: tuple[Digest, ...]

@@ -19,9 +19,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from dockersim.content.compression import GZIP_MAGIC, ZSTD_MAGIC, unpacked, write_gzip
 from dockersim.content.disk import told_plainly, write_whole
@@ -44,8 +45,7 @@ _KEPT_INDEXES = 64
 _KEPT_TREES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A stored layer: ``size`` is that of its tar in bytes."""
 
     diff_id: DiffID

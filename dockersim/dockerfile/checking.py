@@ -12,8 +12,9 @@ the stages as a build does, with the environment that each instruction would see
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from dockersim.dockerfile import rules
 from dockersim.dockerfile.checkfrom import default_base, platform_flag, undeclared
@@ -34,8 +35,7 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RESERVED: Final = ("context", "scratch")
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(Struct, frozen=True):
     """Every finding, in order of lines; ``error`` is what stops a build: a mistake, or findings with ``error=true``."""
 
     findings: tuple[Finding, ...]
@@ -87,8 +87,7 @@ def check_report(
     return CheckReport(findings, error)
 
 
-@dataclass(slots=True)
-class _Checker:
+class _Checker(Struct):
     """Goes through one Dockerfile."""
 
     build_args: Mapping[str, str]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from dockersim.dockerfile import rules
 from dockersim.dockerfile.checkinstruction import Found, ignored_sources, legacy_format, ports, secret
@@ -37,8 +38,7 @@ from dockersim.dockerfile.words import HEREDOC_BODY, WORD, ExpansionError, Lexin
 _NEVER_SET: Final = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
 
 
-@dataclass(slots=True)
-class StageState:
+class StageState(Struct):
     """What a stage hands on to the stages built from it: variables, declared names, and whether things were set."""
 
     env: dict[str, str]
@@ -51,8 +51,7 @@ class StageState:
         return StageState(dict(self.env), set(self.declared), self.workdir, self.shell)
 
 
-@dataclass(frozen=True, slots=True)
-class StageChecker:
+class StageChecker(Struct, frozen=True):
     """Takes the instructions of one stage in order; ``values`` are the ARGs from before the first FROM."""
 
     findings: Findings

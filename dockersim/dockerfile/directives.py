@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.dockerfile.gotext import SPACE
 from dockersim.errors import DockerfileError
@@ -25,8 +26,7 @@ _BLANKS: Final = "\t\n\f\r "
 _ASSIGNMENT: Final = re.compile(rf"([a-zA-Z][a-zA-Z0-9]*)[{_BLANKS}]*=(.+)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(Struct, frozen=True):
     """One parser directive and its line, counted from 1."""
 
     name: str

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from dockersim.dockerfile.directives import Directive, detect_syntax, find_directive
 from dockersim.dockerfile.instructions import Arg, From, Instruction
@@ -17,8 +18,7 @@ from dockersim.dockerfile.parser import ContinuationWarning, Parser
 from dockersim.errors import DockerfileError
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A FROM and the instructions up to the next one; ``name`` is in lower case, empty where there is none."""
 
     index: int
@@ -30,8 +30,7 @@ class Stage:
         return self.from_.name
 
 
-@dataclass(frozen=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True, dict=True):
     """A parsed Dockerfile."""
 
     text: str

@@ -10,8 +10,9 @@ BuildKit: frontend/dockerfile/instructions/bflag.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from dockersim.dockerfile.suggest import nearest
 from dockersim.errors import DockerfileError
@@ -33,8 +34,7 @@ class Switch(Enum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True)
-class Flags:
+class Flags(Struct, frozen=True):
     """The values of an instruction's flags, in the order given."""
 
     values: tuple[tuple[str, str], ...]

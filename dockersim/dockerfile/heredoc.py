@@ -12,8 +12,9 @@ Heredoc(name='EOF', expand=False, chomp=True, descriptor=0, content='')
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.dockerfile.words import Lexing, expand_words
 from dockersim.errors import DockerfileError
@@ -25,8 +26,7 @@ _NAME: Final = Lexing(keep_unset=True)
 _NAME_AS_WRITTEN: Final = Lexing(keep_quotes=True, keep_unset=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(Struct, frozen=True):
     """A here-document: the name that ends it, whether its text is expanded, and the text as written."""
 
     name: str

@@ -13,8 +13,9 @@ Decision(excluded=False, pattern='!keep.log', line=2)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.dockerfile.directives import BYTE_ORDER_MARK
 from dockersim.dockerfile.gotext import SPACE, clean_path
@@ -23,8 +24,7 @@ from dockersim.errors import DockerfileError
 from dockersim.source import At
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Whether a path is left out; ``pattern`` and ``line`` of the rule that decided, empty and 0 if none did."""
 
     excluded: bool
@@ -32,8 +32,7 @@ class Decision:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One line of the file; ``exception`` says it began with ``!``."""
 
     pattern: IgnorePattern
@@ -49,8 +48,7 @@ class Rule:
 _TAKEN: Final = Decision(excluded=False)
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoreRules:
+class IgnoreRules(Struct, frozen=True):
     """The rules of one ignore file, or of the ``--exclude`` flags of one COPY, in order."""
 
     rules: tuple[Rule, ...] = ()

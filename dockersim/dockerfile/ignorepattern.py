@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.dockerfile.pattern import check_pattern, class_expression
 from dockersim.errors import DockerfileError
@@ -28,8 +29,7 @@ _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\[|\\(.)|(.)", re.DOTALL)
 _MOST_LOOSE: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class IgnorePattern:
+class IgnorePattern(Struct, frozen=True):
     """A pattern and its test: ``expression``, or a plain text to be equal to, to begin or to end with."""
 
     text: str

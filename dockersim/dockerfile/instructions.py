@@ -6,7 +6,7 @@ is checked for completeness. Which fields are words that variables can stand in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from msgspec import Struct
 
 from dockersim.dockerfile.flags import Switch
 from dockersim.dockerfile.gotext import SPACE
@@ -15,8 +15,7 @@ from dockersim.dockerfile.mounts import Device, MountFlag
 from dockersim.source import At
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """Where an instruction stands and how it was written; the base of them all.
 
     ``raw`` is the logical line as BuildKit shows it in the names of steps: continued lines joined, without
@@ -30,28 +29,14 @@ class Source:
     comments: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
 
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, Source) and self._values() == other._values()
 
-    def __hash__(self) -> int:
-        return hash((self.at, self.raw))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._values())})"
-
-    def _values(self) -> list[tuple[str, object]]:
-        return [(one.name, getattr(self, one.name)) for one in fields(self)]
-
-
-@dataclass(frozen=True, slots=True)
-class ShellForm:
+class ShellForm(Struct, frozen=True):
     """A command as text, to be given to the stage's shell."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExecForm:
+class ExecForm(Struct, frozen=True):
     """A command as a JSON array: the program and its arguments, without a shell."""
 
     argv: tuple[str, ...]
@@ -60,8 +45,7 @@ class ExecForm:
 Command = ShellForm | ExecForm
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A name and value of ENV or LABEL; ``old_form`` says it was written ``NAME value``, without a ``=``."""
 
     name: str
@@ -69,8 +53,7 @@ class Pair:
     old_form: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(Struct, frozen=True):
     """A name that ARG declares; ``default`` is None if none was given; ``doc`` comes from the comment above."""
 
     name: str
@@ -78,8 +61,7 @@ class Declaration:
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class From(Source):
+class From(Source, frozen=True, kw_only=True):
     """Starts a stage. ``image`` and ``platform`` are expanded with the global ARGs only.
 
     ``name`` is the stage's name in lower case or empty, ``name_as_written`` what the Dockerfile says.
@@ -92,8 +74,7 @@ class From(Source):
     doc: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Run(Source):
+class Run(Source, frozen=True, kw_only=True):
     """Runs a command. The command is not expanded (a shell does that); mount options are.
 
     ``given`` names the flags that were given, for what is true only of an explicit default.
@@ -143,8 +124,7 @@ class Run(Source):
         return first + ("..." if others else "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Copy(Source):
+class Copy(Source, frozen=True, kw_only=True):
     """Copies files. ``sources``, ``destination``, ``chown`` and ``chmod`` are expanded, ``from_`` is not.
 
     ``heredocs`` are the sources that stand in the Dockerfile itself: files called after their delimiter,
@@ -162,8 +142,7 @@ class Copy(Source):
     excludes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Add(Source):
+class Add(Source, frozen=True, kw_only=True):
     """Copies files, unpacks archives, fetches URLs and Git repositories.
 
     Expanded are ``sources``, ``destination``, ``chown``, ``chmod`` and ``checksum``.
@@ -181,85 +160,73 @@ class Add(Source):
     unpack: Switch = Switch.UNSET
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Env(Source):
+class Env(Source, frozen=True, kw_only=True):
     """Sets environment variables. Names and values are expanded, all with the values before this line."""
 
     pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Arg(Source):
+class Arg(Source, frozen=True, kw_only=True):
     """Declares build arguments. Names and defaults are expanded, one after the other."""
 
     declarations: tuple[Declaration, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Label(Source):
+class Label(Source, frozen=True, kw_only=True):
     """Attaches metadata. Names and values are expanded."""
 
     pairs: tuple[Pair, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Workdir(Source):
+class Workdir(Source, frozen=True, kw_only=True):
     """Sets, and makes, the working directory. ``path`` is expanded."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class User(Source):
+class User(Source, frozen=True, kw_only=True):
     """Sets the user. ``user`` is expanded."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Cmd(Source):
+class Cmd(Source, frozen=True, kw_only=True):
     """Sets the default command. Never expanded."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Entrypoint(Source):
+class Entrypoint(Source, frozen=True, kw_only=True):
     """Sets the program of the container. Never expanded."""
 
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Expose(Source):
+class Expose(Source, frozen=True, kw_only=True):
     """Says which ports the program listens on. ``ports`` are sorted, and expanded into words."""
 
     ports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Volume(Source):
+class Volume(Source, frozen=True, kw_only=True):
     """Marks mount points. ``paths`` are expanded."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Shell(Source):
+class Shell(Source, frozen=True, kw_only=True):
     """Sets the shell of later shell forms. Never expanded."""
 
     argv: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class StopSignal(Source):
+class StopSignal(Source, frozen=True, kw_only=True):
     """Sets the signal that stops the container. ``signal`` is expanded."""
 
     signal: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Healthcheck(Source):
+class Healthcheck(Source, frozen=True, kw_only=True):
     """Says how to check the container. Never expanded.
 
     ``test`` is the image configuration's: ``("NONE",)``, ``("CMD", ...)`` or ``("CMD-SHELL", text)``;
@@ -274,15 +241,13 @@ class Healthcheck(Source):
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class OnBuild(Source):
+class OnBuild(Source, frozen=True, kw_only=True):
     """Keeps an instruction for builds from this image; ``trigger`` is its text, with its here-documents."""
 
     trigger: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Maintainer(Source):
+class Maintainer(Source, frozen=True, kw_only=True):
     """Names the author, the old way. Never expanded."""
 
     author: str

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.dockerfile.gotext import parse_bool, quote
 from dockersim.dockerfile.suggest import did_you_mean
@@ -40,8 +42,7 @@ class Sharing(Enum):
     LOCKED = "locked"
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A mount, expanded; ``uid``, ``gid``, ``mode``, ``env`` and ``sharing`` are None if not given."""
 
     type: MountType = MountType.BIND
@@ -59,8 +60,7 @@ class Mount:
     gid: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MountFlag:
+class MountFlag(Struct, frozen=True):
     """The value of one ``--mount`` as written."""
 
     value: str
@@ -199,8 +199,7 @@ def _check_secret(mount: Mount) -> None:
         raise DockerfileError("both source and id can't be set")
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A CDI device that ``RUN --device`` asks for."""
 
     name: str

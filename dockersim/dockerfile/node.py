@@ -6,8 +6,10 @@ BuildKit: parser.Node in frontend/dockerfile/parser/parser.go; `dump` writes wha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.dockerfile.gotext import quote
 from dockersim.dockerfile.heredoc import Heredoc
@@ -17,8 +19,7 @@ from dockersim.source import At
 _NAMED: Final = re.compile(r"\"((?:[^\"\\]|\\.)+)\"|(--[\w-]+)|instruction: (\S+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A parsed instruction.
 
     ``raw`` is the logical line, continuations joined; ``column`` is where it begins in its first line; ``json`` says

@@ -8,8 +8,10 @@ continued line are kept.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.dockerfile.arguments import BLANKS, arguments_of, split_flags
 from dockersim.dockerfile.directives import BYTE_ORDER_MARK, Directive, DirectiveReader
@@ -28,8 +30,7 @@ _DEEPEST_ONBUILD: Final = 5
 _WITH_HEREDOCS: Final = ("ADD", "COPY", "RUN")
 
 
-@dataclass(frozen=True, slots=True)
-class ContinuationWarning:
+class ContinuationWarning(Struct, frozen=True):
     """An empty line inside a continued instruction, which one day will be an error."""
 
     message: str

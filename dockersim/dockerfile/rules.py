@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.dockerfile.directives import read_directives
 from dockersim.dockerfile.gotext import SPACE, parse_bool, quote
@@ -23,8 +25,7 @@ from dockersim.errors import DockerfileError
 _PAGE: Final = "https://docs.docker.com/go/dockerfile/rule/"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One check; an ``experimental`` one runs only when it is asked for."""
 
     name: str
@@ -39,8 +40,7 @@ class Rule:
         return f"{_PAGE}{'-'.join(words).lower()}/" if self.has_page else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What a check found: the rule's name, a message, the line (the first of the instruction), and where to read on."""
 
     rule: str
@@ -50,8 +50,7 @@ class Finding:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     """Which checks run, and whether a finding fails the build: ``# check=skip=A,B;experimental=all;error=true``."""
 
     skip: frozenset[str] = frozenset()

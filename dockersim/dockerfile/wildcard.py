@@ -16,8 +16,9 @@ same answer as trying all places and keeps the time proportional to pattern time
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.errors import DockerfileError
 
@@ -26,8 +27,7 @@ _TOKEN: Final = re.compile(r"\\[}/]|\\(.?)|(.)", re.DOTALL)
 _TEMPLATE: Final = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 
 
-@dataclass(frozen=True, slots=True)
-class Wildcard:
+class Wildcard(Struct, frozen=True):
     """A pattern as regular expressions for the fixed texts before, between and behind its stars."""
 
     segments: tuple[tuple[str, ...], ...]

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.dockerfile.gotext import SPACE, quote
 from dockersim.dockerfile.wildcard import Wildcard
@@ -31,8 +32,7 @@ _END: Final = "\ufffd"  # how Go prints the "character" at the end of the text
 _DEEPEST: Final = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lexing:
+class Lexing(Struct, frozen=True, kw_only=True):
     """What the lexer is to leave alone.
 
     ``keep_quotes`` and ``keep_escapes`` obey quotes and escapes but leave them in the text; with
@@ -61,8 +61,7 @@ class ExpansionError(DockerfileError):
         self.unset = unset
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
+class Expansion(Struct, frozen=True):
     """The outcome of an expansion: the text, and which of the names looked up were set and which not."""
 
     text: str

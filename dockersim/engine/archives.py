@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
+
+from msgspec import Struct
 
 from dockersim.content.compression import unpacked
 from dockersim.engine.windows import window
@@ -20,8 +21,7 @@ _MAGIC_AT = 257
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Archive:
+class Archive(Struct, frozen=True):
     """An archive laid open: what it says, and its plain tar in a temporary file that goes when this goes."""
 
     entries: tuple[LayerEntry, ...]

@@ -14,9 +14,10 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
+
+from msgspec.structs import replace
 
 from dockersim.digest import Digest, sha256
 from dockersim.dockerfile import IgnoreRules

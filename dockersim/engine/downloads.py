@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec import Struct, to_builtins
 
 from dockersim.content import ContentStore
 from dockersim.content.disk import write_whole
@@ -30,8 +31,7 @@ _MODE = 0o600
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Downloaded:
+class Downloaded(Struct, frozen=True):
     """A file that was downloaded: its blob, and what the server said about it."""
 
     url: str
@@ -48,8 +48,7 @@ class Downloaded:
         return Node(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class DownloadOrigin:
+class DownloadOrigin(Struct, frozen=True):
     """Downloads as something that a COPY reads from."""
 
     content: ContentStore
@@ -142,7 +141,7 @@ class Downloads:
             digest = blob.commit()
         found = Downloaded(url, digest, size, answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""))
         self._check(found, checksum)
-        write_whole(self._note(url), json.dumps(asdict(found)).encode("utf-8", "surrogateescape"))
+        write_whole(self._note(url), json.dumps(to_builtins(found)).encode("utf-8", "surrogateescape"))
         return found
 
     def _check(self, found: Downloaded, checksum: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from dockersim.errors import ContentError, DockersimError
 from dockersim.filesystem import Entry, Kind, Node, Tree
@@ -17,16 +18,14 @@ class NoSuchPath(DockersimError):
     """A path is not in this file system."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(Struct, frozen=True):
     """What a command in a throw-away copy came to: its exit code and all it wrote."""
 
     exit_code: int
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
+class Files(Struct, frozen=True):
     """The file system after a step. Paths are absolute or relative to ``/``; links are followed inside it."""
 
     tree: Tree

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from dockersim.sandbox import BindMount
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """What of the learner's machine every RUN is given: variables and files, never part of key, history or layer."""
 
     environment: tuple[tuple[str, str], ...] = ()
@@ -25,8 +25,7 @@ class Host:
         return (f"{self.because}; not part of the image, its history or the cache key",) if self.because else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What the caller of a build lends to its commands: secrets by id, and sockets of ssh agents by id."""
 
     secrets: Mapping[str, bytes] = field(default_factory=dict)

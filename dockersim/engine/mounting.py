@@ -13,8 +13,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dockersim.content import LayerStore
 from dockersim.digest import chain_id, hex_of, sha256
@@ -34,8 +35,7 @@ _YOUNG = 60.0
 """A directory younger than this many seconds may not have its lock yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
+class Mounted(Struct, frozen=True):
     """Mounts that are ready, and the variables that come with them."""
 
     mounts: tuple[BindMount | TmpfsMount, ...] = ()

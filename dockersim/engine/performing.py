@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dockersim.content import Layer
 from dockersim.engine.copying import write_copy, write_workdir

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar, cast
+
+from msgspec import Struct
 
 from dockersim.engine.store import Store
 from dockersim.errors import ImageError
@@ -36,8 +37,7 @@ PushSink = Callable[[PushEvent], None]
 PullSink = Callable[[PullEvent], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """A push that was done: where to, the digest the name stands for now, and every request that was made."""
 
     endpoint: Endpoint
@@ -46,8 +46,7 @@ class Pushed:
     requests: tuple[WireEvent, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(Struct, frozen=True):
     """A pull that was done; ``newer`` says that the name stood for another image, or none, before."""
 
     endpoint: Endpoint

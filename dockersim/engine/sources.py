@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.content import LayerStore
 from dockersim.digest import DiffID, sha256
@@ -39,8 +41,7 @@ OriginOf = Callable[[Source | None, tuple[DiffID, ...]], Origin]
 """Gives the origin that a source of the plan means; the layers are those of a stage or image."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextOrigin:
+class ContextOrigin(Struct, frozen=True):
     """The build context."""
 
     context: Context
@@ -61,8 +62,7 @@ class ContextOrigin:
         return self.context.open(node.entry.path)
 
 
-@dataclass(frozen=True, slots=True)
-class LayersOrigin:
+class LayersOrigin(Struct, frozen=True):
     """A stage or an image: what its layers make."""
 
     layers: LayerStore
@@ -90,8 +90,7 @@ def open_in_layer(layers: LayerStore, node: Node) -> BinaryIO:
     return window(lambda: layers.open_tar(layer), node.entry.data, node.entry.size)
 
 
-@dataclass(frozen=True, slots=True)
-class InlineOrigin:
+class InlineOrigin(Struct, frozen=True):
     """The here-documents of a COPY: files that stand in the Dockerfile."""
 
     texts: tuple[tuple[str, str], ...]

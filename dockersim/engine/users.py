@@ -5,7 +5,7 @@ The rules are those of moby/sys/user (``GetExecUser``), which runc and BuildKit 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dockersim.engine.files import Files
 from dockersim.errors import BuildError
@@ -14,8 +14,7 @@ _MOST = 1 << 20
 """A passwd file larger than this many bytes is not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """The numbers behind a USER, and the home directory."""
 
     uid: int

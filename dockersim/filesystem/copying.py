@@ -17,8 +17,10 @@ moby's pkg/archive ``Untar``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.errors import BuildError
 from dockersim.filesystem.chmod import Chmod, parse_chmod
@@ -30,8 +32,7 @@ Owner: TypeAlias = tuple[int, int]
 """A uid and a gid."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopyRules:
+class CopyRules(Struct, frozen=True):
     """How files are put into a tree: the flags of COPY and ADD, and the time at which it is done.
 
     ``owner`` is None without --chown. ``excluded`` tells of a path below a copied directory whether --exclude
@@ -45,8 +46,7 @@ class CopyRules:
     excluded: Callable[[str], bool] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One file or directory to copy.
 
     ``name`` is the path by which it was found, whose last part is its new name; ``node`` is what stands
@@ -61,8 +61,7 @@ class Source:
     origin: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(Struct, frozen=True):
     """One entry of the new layer; a FILE has the content of the node ``source``, which came with ``origin``.
 
     Without an ``origin`` that node is one of the tree below: an archive had a further name for a file of it.
@@ -295,8 +294,7 @@ class Copying:
         return self._sources.get(entry.path) or (find(self._draft.root, entry.path), None)
 
 
-@dataclass(slots=True, eq=False)
-class _Place:
+class _Place(Struct, eq=False):
     """One node on its way: its path below the copied directory, its new folder, the excluded one above it."""
 
     node: Node

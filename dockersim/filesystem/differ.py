@@ -18,8 +18,10 @@ The law: ``diff(a.apply(layer_between(a, b)), b) == ()``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.digest import Digest
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Whiteout
@@ -36,8 +38,7 @@ class What(Enum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One path that is different: ``before`` is None for what was added, ``after`` for what was deleted."""
 
     path: str

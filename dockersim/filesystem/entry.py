@@ -6,9 +6,10 @@ can.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from dockersim.digest import Digest
 
@@ -25,8 +26,7 @@ class Kind(Enum):
     BLOCK = "block"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What a layer says stands at ``path``.
 
     ``path`` has no slash at either end and no ``.``, ``..`` or empty part; the root itself is ``""``.
@@ -51,15 +51,13 @@ class Entry:
     data: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Whiteout:
+class Whiteout(Struct, frozen=True):
     """The mark that ``path``, which a lower layer has, is deleted (``.wh.NAME`` in the tar)."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(Struct, frozen=True):
     """The mark that nothing below ``path``, a directory, shows through (``.wh..wh..opq`` in the tar)."""
 
     path: str

@@ -8,7 +8,9 @@ link; links below a directory that is copied stay links.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.dockerfile import has_wildcard, match_pattern
 from dockersim.dockerfile.ignorepattern import IgnorePattern
@@ -17,8 +19,7 @@ from dockersim.filesystem.entry import Entry
 from dockersim.filesystem.tree import Node, Tree, sorted_children
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(Struct, frozen=True):
     """One source that is copied: the path by which it was found, and the node it leads to.
 
     ``parents`` are the directories above it that --parents keeps, the highest first.

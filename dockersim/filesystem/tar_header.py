@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from dockersim.errors import ContentError
 from dockersim.filesystem.entry import Entry, Kind
@@ -41,8 +42,7 @@ KIND_OF = {flag: kind for kind, flag in TYPE_OF.items()} | {b"\0": Kind.FILE, b"
 _OCTAL = re.compile(rb"[ \0]*([0-7]*)[ \0]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """What one header block says, before PAX records and GNU long names change it."""
 
     name: bytes

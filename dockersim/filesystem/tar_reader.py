@@ -21,7 +21,9 @@ import hashlib
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError
@@ -40,8 +42,7 @@ from dockersim.filesystem.tar_writer import CHUNK, OPAQUE_NAME, WHITEOUT_PREFIX,
 _TIME = re.compile(rb"(-?)(\d{1,12})(?:\.(\d*))?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much one archive may hold before it is taken for an attack.
 
     ``entries`` counts members, ``size`` all bytes of all files, ``header`` the bytes of one extended header,

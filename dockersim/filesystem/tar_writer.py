@@ -17,8 +17,9 @@ order.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import BinaryIO, Protocol
+
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError

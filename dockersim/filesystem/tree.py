@@ -16,8 +16,10 @@ keeping the tree of every step costs next to nothing, and two trees are compared
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID
 from dockersim.errors import ContentError
@@ -33,8 +35,7 @@ class Inode:
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One path of a tree: what stands there, the layer that says so, and for a directory what is in it.
 
     ``entry.kind`` is never HARDLINK: a further name of a file is a node with the file's own entry (under its
@@ -48,8 +49,7 @@ class Node:
     inode: Inode | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tree:
+class Tree(Struct, frozen=True, eq=False):
     """A whole file system, as layers make it. Two trees are told apart by ``differ.diff``, not by ``==``."""
 
     root: Node

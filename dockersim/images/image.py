@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dockersim.digest import ChainID, Digest, chain_id, short
 from dockersim.oci import Descriptor, ImageConfig, Manifest, Reference
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """One image as it stands in the store.
 
     ``id`` is the digest of the config; ``descriptor`` names the manifest. ``names`` are its tags and ``digests`` the

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dockersim.images.image import Image
 from dockersim.oci import ContainerConfig, History
@@ -12,8 +13,7 @@ MISSING = "<missing>"
 """What docker shows for the id of a step: only the last step of an image has one, the image's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
+class HistoryRow(Struct, frozen=True):
     """One row of ``docker history``; ``size`` in bytes, ``created`` in RFC 3339."""
 
     id: str

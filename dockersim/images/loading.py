@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from dockersim.content import lease
 from dockersim.content.compression import unpacked
@@ -41,8 +42,7 @@ _LARGEST_DOCUMENT = 16 << 20
 _DEEPEST_INDEX = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """An image that was read from an archive, and the names that came with it."""
 
     image: Image

@@ -11,7 +11,8 @@ A plan is made of what is there, and says what is to be done; the store then doe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dockersim.digest import EMPTY_CHAIN, chain_id, short
 from dockersim.errors import ImageError
@@ -19,8 +20,7 @@ from dockersim.images.image import Image
 from dockersim.oci import Reference
 
 
-@dataclass(frozen=True, slots=True)
-class Untagged:
+class Untagged(Struct, frozen=True):
     """A name was taken away."""
 
     name: Reference
@@ -29,8 +29,7 @@ class Untagged:
         return f"Untagged: {self.name.familiar()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     """An image (its id) or a layer of it (its chain id) is no longer part of any image."""
 
     id: str

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.digest import Digest, hex_of
 from dockersim.errors import ContentError
@@ -25,8 +27,7 @@ _MANIFEST_JSON = "manifest.json"
 _REPOSITORIES = "repositories"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """An image to save, and those of its names that are saved with it."""
 
     image: Image

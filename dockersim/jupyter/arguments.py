@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from dataclasses import dataclass
 from typing import NoReturn
+
+from msgspec import Struct
 
 from dockersim.errors import DockersimError
 
 
-@dataclass(frozen=True, slots=True)
-class DockerfileCell:
+class DockerfileCell(Struct, frozen=True):
     """What a ``%%dockerfile`` line asks for. ``file`` is only the name that errors show."""
 
     context: str = "."

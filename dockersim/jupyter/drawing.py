@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from dockersim.engine.build import Build
 from dockersim.views import graphviz_source, plain_drawing
@@ -11,8 +12,7 @@ from dockersim.views import graphviz_source, plain_drawing
 HINT = "(for a drawing with boxes and arrows install Graphviz, which brings the program `dot`)"
 
 
-@dataclass(frozen=True)
-class Drawing:
+class Drawing(Struct, frozen=True, dict=True):
     """A drawing that a notebook shows as a picture if it can, and that prints as text."""
 
     source: str

@@ -8,8 +8,9 @@ the rest is asked for, one step, one directory, one file at a time. Questions an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from dockersim.engine.build import Build
 from dockersim.engine.files import Files
@@ -27,8 +28,7 @@ _HEAVY: Final = ("diff", "output", "variables", "config_before", "config_after",
 """Parts of a step that are asked for when they are looked at."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotShown:
+class NotShown(Struct, frozen=True):
     """Why the content of a file is not shown."""
 
     because: str

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from dockersim.digest import DiffID
 from dockersim.errors import ContentError
@@ -23,8 +24,7 @@ from dockersim.oci.gojson import Document, Fields, check_digest, encode, omit_em
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
-@dataclass(frozen=True, slots=True)
-class Healthcheck:
+class Healthcheck(Struct, frozen=True):
     """How docker asks a container whether it is well; durations in nanoseconds, 0 for docker's default."""
 
     test: tuple[str, ...] = ()
@@ -59,8 +59,7 @@ class Healthcheck:
         return omit_empty(document)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerConfig:
+class ContainerConfig(Struct, frozen=True):
     """What a container starts with. ``env`` is ``NAME=value`` in order; ports are written ``5000/tcp``."""
 
     env: tuple[str, ...] = ()
@@ -123,8 +122,7 @@ class ContainerConfig:
         return present
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """One line of ``docker history``. ``empty_layer`` says that the instruction made no layer."""
 
     created: str = ""
@@ -156,8 +154,7 @@ class History:
         return omit_empty(document)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """The whole config of an image. ``diff_ids`` are the layers, lowest first; times are RFC 3339 texts.
 
     Times stay text because Go's have nanoseconds, which a Python ``datetime`` would cut off.

@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from dockersim.digest import Digest
 from dockersim.errors import ContentError
 from dockersim.oci.gojson import Document, Fields, encode, omit_empty, sorted_map
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """What a program was made to run on, in Go's words for it (image-spec, image-index.md, "platform")."""
 
     architecture: str
@@ -61,8 +61,7 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """Names a blob. ``size`` is in bytes, of the blob as it is stored or sent.
 
     ``data`` may carry the blob itself when it is small.

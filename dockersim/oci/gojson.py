@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from dockersim.digest import Digest
 from dockersim.errors import ContentError
@@ -66,8 +67,7 @@ def check_digest(text: str, where: str) -> Digest:
     return Digest(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """One JSON object, read field by field; ``where`` is its path in the document, for the error's text."""
 
     values: Mapping[str, Any]

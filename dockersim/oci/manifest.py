@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from dockersim.errors import ContentError
 from dockersim.oci import media_types
@@ -12,8 +13,7 @@ from dockersim.oci.descriptor import Descriptor
 from dockersim.oci.gojson import Document, Fields, encode, omit_empty, sorted_map
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One image: the descriptor of its config, and of its layers, lowest first (image-spec, manifest.md)."""
 
     config: Descriptor
@@ -59,8 +59,7 @@ class Manifest:
         return encode(omit_empty(document, "layers"))
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """One name for several manifests, one per platform (image-index.md); also ``index.json`` of a layout."""
 
     manifests: tuple[Descriptor, ...] = ()

@@ -19,8 +19,10 @@ Reference(registry='localhost:5000', repository='app', tag='latest', digest='')
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.digest import Digest
 from dockersim.errors import InvalidReference
@@ -52,8 +54,7 @@ class Parts(NamedTuple):
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A name in full: ``repository`` is a path on ``registry``, never ""; tag or digest may be ""."""
 
     registry: str

@@ -6,13 +6,12 @@ Sizes are in bytes as sent over the wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dockersim.digest import DiffID, Digest
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPreparing:
+class LayerPreparing(Struct, frozen=True):
     """A layer takes its turn; ``size`` is 0 until it is known. Docker: ``Preparing``, ``Pulling fs layer``."""
 
     diff_id: DiffID
@@ -20,8 +19,7 @@ class LayerPreparing:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LayerExists:
+class LayerExists(Struct, frozen=True):
     """The other side has the layer: nothing is sent. Docker: ``Layer already exists``, ``Already exists``."""
 
     diff_id: DiffID
@@ -29,8 +27,7 @@ class LayerExists:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerMounted:
+class LayerMounted(Struct, frozen=True):
     """The registry took the layer over from ``source``. Docker: ``Mounted from library/ubuntu``."""
 
     diff_id: DiffID
@@ -39,8 +36,7 @@ class LayerMounted:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """``done`` of ``total`` bytes of a layer are across."""
 
     diff_id: DiffID
@@ -49,8 +45,7 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPushed:
+class LayerPushed(Struct, frozen=True):
     """The registry has the layer and has checked it. Docker: ``Pushed``."""
 
     diff_id: DiffID
@@ -58,8 +53,7 @@ class LayerPushed:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class LayerPulled:
+class LayerPulled(Struct, frozen=True):
     """The layer is here, checked and unpacked. Docker: ``Pull complete``."""
 
     diff_id: DiffID
@@ -67,8 +61,7 @@ class LayerPulled:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigSent:
+class ConfigSent(Struct, frozen=True):
     """The image's config is across; its digest is the image id. ``existed``: it was there before."""
 
     digest: Digest
@@ -76,8 +69,7 @@ class ConfigSent:
     existed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestPut:
+class ManifestPut(Struct, frozen=True):
     """The name stands for the image now. Docker: ``latest: digest: sha256:... size: 528``."""
 
     tag: str
@@ -85,8 +77,7 @@ class ManifestPut:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestFetched:
+class ManifestFetched(Struct, frozen=True):
     """What the name stands for: an image, or an index of several. Docker: ``Digest: sha256:...``."""
 
     name: str

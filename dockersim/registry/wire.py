@@ -16,10 +16,11 @@ from __future__ import annotations
 import json
 import re
 import threading
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlencode
+
+from msgspec import Struct, to_builtins
 
 from dockersim.registry.purpose import Purpose, consequence, purpose_of
 
@@ -30,8 +31,7 @@ LONGEST_LOG: Final = 16 * 1024 * 1024
 """Bytes after which the server starts a new log; one old log is kept, so the disk cannot fill up."""
 
 
-@dataclass(frozen=True, slots=True)
-class WireEvent:
+class WireEvent(Struct, frozen=True):
     """One request and its answer; ``status`` is 0 if none came.
 
     ``bytes_in`` came in at whoever wrote the event, ``bytes_out`` went out: bodies only. ``at`` is in seconds since
@@ -81,7 +81,7 @@ class WireEvent:
 
     def to_json(self) -> str:
         """Write the event as one line."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(to_builtins(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> WireEvent:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from msgspec import Struct, field
 
 from dockersim.errors import SandboxError
 
@@ -20,8 +21,7 @@ OutputSink = Callable[[Stream, bytes], None]
 """Is called with each piece of output as it comes, from the thread that called ``run``."""
 
 
-@dataclass(frozen=True, slots=True)
-class OverlayRoot:
+class OverlayRoot(Struct, frozen=True):
     """A root file system made of directories in overlayfs form, which the runner mounts in its own mount namespace.
 
     ``lower`` is lowest last (as in the mount option); ``upper`` takes the writes.
@@ -32,8 +32,7 @@ class OverlayRoot:
     work: Path
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryRoot:
+class DirectoryRoot(Struct, frozen=True):
     """A root file system that is a plain directory and is changed in place."""
 
     path: Path
@@ -42,8 +41,7 @@ class DirectoryRoot:
 RootFilesystem = OverlayRoot | DirectoryRoot
 
 
-@dataclass(frozen=True, slots=True)
-class BindMount:
+class BindMount(Struct, frozen=True):
     """A file or directory of the host that is seen at ``target`` inside, for this run only."""
 
     source: Path
@@ -51,8 +49,7 @@ class BindMount:
     read_only: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class TmpfsMount:
+class TmpfsMount(Struct, frozen=True):
     """An empty file system in memory at ``target``; ``size`` in bytes, 0 for the kernel's default."""
 
     target: str
@@ -60,8 +57,7 @@ class TmpfsMount:
     mode: int = 0o1777
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessSpec:
+class ProcessSpec(Struct, frozen=True):
     """One process to run in a root file system.
 
     ``argv[0]`` is looked up in ``env["PATH"]`` inside the root. ``env`` is the whole environment. ``cwd`` is made if
@@ -88,16 +84,14 @@ class ProcessSpec:
     terminal: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a process ended: ``code`` is 0 to 255 (128 + N when signal N killed it); ``seconds`` of wall time."""
 
     code: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
+class Rung(Struct, frozen=True):
     """One rung as the probe found it on this machine.
 
     ``works`` says whether it can be used; ``because`` why not, in plain words; ``remedy`` what would lift it.
@@ -115,8 +109,7 @@ class Rung:
     proot_without_seccomp: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Inhabitant:
+class Inhabitant(Struct, frozen=True):
     """A process that runs in a sandbox, in a form that can be stored: another program may enter where it lives.
 
     ``pid`` is the host's number for it, and ``started`` its start time, without which a pid may mean somebody else.
@@ -126,8 +119,7 @@ class Inhabitant:
     started: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stdio:
+class Stdio(Struct, frozen=True):
     """The descriptors that a started process gets as its own; the caller keeps, and closes, its copies."""
 
     stdin: int

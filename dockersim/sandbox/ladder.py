@@ -7,8 +7,9 @@ import os
 import platform
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
+
+from msgspec import to_builtins
 
 from dockersim.errors import SandboxError
 from dockersim.sandbox.contract import Rung, RungName, Sandbox
@@ -60,7 +61,7 @@ def known_rungs(scratch: Path) -> tuple[Rung, ...]:
     from dockersim.sandbox.probe import probe
 
     rungs = probe(scratch)
-    _keep(cache, {"key": key, "rungs": [asdict(rung) for rung in rungs]})
+    _keep(cache, {"key": key, "rungs": [to_builtins(rung) for rung in rungs]})
     return rungs
 
 

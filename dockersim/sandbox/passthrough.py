@@ -7,8 +7,9 @@ cache key or layer, as Docker treats its proxy arguments (moby/buildkit, ``solve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dockersim.sandbox.contract import BindMount
 
@@ -21,8 +22,7 @@ _BUNDLES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Passthrough:
+class Passthrough(Struct, frozen=True):
     """Variables to set and files to show, for one process; ``because`` says it in words, empty for nothing."""
 
     env: tuple[tuple[str, str], ...] = ()

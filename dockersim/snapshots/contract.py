@@ -7,8 +7,9 @@ deleted at any time. As in containerd a snapshotter returns mounts, it does not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, NewType, Protocol
+
+from msgspec import Struct
 
 from dockersim.digest import DiffID
 from dockersim.filesystem.entry import Entry, LayerEntry
@@ -18,8 +19,7 @@ SnapshotKey = NewType("SnapshotKey", str)
 """The caller's name of one snapshot in the making: letters, digits, ``-`` and ``_``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True):
     """What happened in a snapshot since it was prepared.
 
     ``entries`` is the layer: in layer order (depth first, names by byte value), with parents, whiteouts, owners as

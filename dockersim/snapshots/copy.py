@@ -17,9 +17,10 @@ import json
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
+
+from msgspec import Struct, field
 
 from dockersim.digest import DiffID
 from dockersim.errors import DockersimError, StoreError
@@ -40,8 +41,7 @@ Manifest: TypeAlias = dict[str, Row]
 """Size, mtime_ns, ctime_ns, inode and mode of every path."""
 
 
-@dataclass(slots=True)
-class _Slot:
+class _Slot(Struct):
     """One directory in use: what it stood at when it was handed out, and what the last scan found."""
 
     claim: Claim

@@ -14,9 +14,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from io import FileIO
 from typing import BinaryIO, Protocol
+
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError, StoreError

@@ -16,9 +16,10 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from dockersim.digest import DiffID, chain_id, hex_of
 from dockersim.errors import StoreError
@@ -38,8 +39,7 @@ from dockersim.snapshots.scan import is_opaque, read_written, scan
 from dockersim.snapshots.sweep import Claim, claim_new, new_path, sweep
 
 
-@dataclass(slots=True)
-class _Active:
+class _Active(Struct):
     """One snapshot in the making, and what was found to have changed in it when that was last asked."""
 
     claim: Claim

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.dockerfile import (
     Cmd,
@@ -78,8 +80,7 @@ _SIGNALS = frozenset(
 """Linux's signals (moby/sys signal_linux.go); not the host's, which may be macOS or Windows."""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The config of a stage in the making. ``cmd_set`` says that this very stage has had a CMD."""
 
     config: ImageConfig
@@ -89,7 +90,7 @@ class Draft:
 
     def change(self, **fields: object) -> None:
         """Replace fields of the container's part of the config."""
-        container: ContainerConfig = replace(self.config.config, **fields)  # type: ignore[arg-type]
+        container: ContainerConfig = replace(self.config.config, **fields)
         self.config = replace(self.config, config=container)
 
     @property

@@ -5,9 +5,10 @@ They carry everything a view needs, so that the terminal, the widget and the tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from dockersim.digest import DiffID
 from dockersim.oci import ImageConfig
@@ -38,8 +39,7 @@ class State(Enum):
     NOT_RUN = "not-run"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheDecision:
+class CacheDecision(Struct, frozen=True):
     """The cache's verdict on one step, in words (``because``) and in fields.
 
     ``compared_with`` is the digest of the earlier step's key that a miss was compared with, ``differences`` are the
@@ -53,30 +53,26 @@ class CacheDecision:
     differences: tuple[Difference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PlanMade:
+class PlanMade(Struct, frozen=True):
     """The Dockerfile was read and every step is known."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(Struct, frozen=True):
     """A step was begun."""
 
     step: StepPlan
 
 
-@dataclass(frozen=True, slots=True)
-class CacheDecided:
+class CacheDecided(Struct, frozen=True):
     """The cache was asked about a step."""
 
     step: StepPlan
     decision: CacheDecision
 
 
-@dataclass(frozen=True, slots=True)
-class OutputWritten:
+class OutputWritten(Struct, frozen=True):
     """The command of a step wrote something; ``stream`` is "stdout" or "stderr"."""
 
     step: StepPlan
@@ -84,16 +80,14 @@ class OutputWritten:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageAwaited:
+class ImageAwaited(Struct, frozen=True):
     """Something is being done to get an image: it is pulled, or made; ``text`` is one line of progress."""
 
     reference: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepFinished:
+class StepFinished(Struct, frozen=True):
     """A step was ended, well or not.
 
     ``layers`` and ``image_size`` (bytes) are those of the stage after the step; ``error`` is the message of a failure.
@@ -108,8 +102,7 @@ class StepFinished:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BuildFinished:
+class BuildFinished(Struct, frozen=True):
     """The build was ended; ``image`` is None if it failed, was only predicted, or has yet to be committed."""
 
     ok: bool

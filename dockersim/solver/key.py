@@ -15,15 +15,15 @@ below with the same inputs is the same step, whenever and wherever it ran.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from dockersim.digest import Digest, sha256
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """One path that a COPY or ADD takes, as far as it counts for the cache: no times.
 
     ``kind`` is a word of ``filesystem.Kind``; ``path`` is relative to the source's root.
@@ -42,8 +42,7 @@ class Input:
         return [self.path, self.kind, self.digest, self.mode, self.uid, self.gid, self.link]
 
 
-@dataclass(frozen=True)
-class CacheKey:
+class CacheKey(Struct, frozen=True, dict=True):
     """All that decides whether a step may be taken from the cache.
 
     ``parent`` is the digest of the key of the step below ("" at the bottom), ``instruction`` the instruction in its
@@ -96,8 +95,7 @@ class CacheKey:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One field in which two keys differ; None where one of them has no such field."""
 
     field: str

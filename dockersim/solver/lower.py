@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dockersim.dockerfile import (
     HEREDOC_BODY,
@@ -60,8 +62,7 @@ COMMENT = "buildkit.dockerfile.v0"
 """The comment of every history entry, as BuildKit writes it."""
 
 
-@dataclass
-class _Stage:
+class _Stage(Struct):
     """A stage in the making: its config and variables, and how far its steps are numbered."""
 
     node: StageNode
@@ -71,8 +72,7 @@ class _Stage:
     steps: list[StepPlan] = field(default_factory=list)
 
 
-@dataclass
-class _Lowering:
+class _Lowering(Struct):
     dockerfile: Dockerfile
     options: BuildOptions
     globals: Scope

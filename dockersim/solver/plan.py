@@ -7,8 +7,9 @@ under which the steps are shown. So a mistake in line 30 stops the build before 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from dockersim.digest import DiffID
 from dockersim.dockerfile import Mount
@@ -16,8 +17,7 @@ from dockersim.oci import ImageConfig
 from dockersim.source import At
 
 
-@dataclass(frozen=True, slots=True)
-class VariableUse:
+class VariableUse(Struct, frozen=True):
     """One variable in an instruction: its value there, and which line it came from.
 
     ``origin`` is "ENV", "ARG", "--build-arg", "base image" or "unset"; ``line`` is None where no line of this file
@@ -30,8 +30,7 @@ class VariableUse:
     line: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
+class BuildOptions(Struct, frozen=True):
     """What the caller of a build asks for besides the Dockerfile.
 
     ``platform`` is like "linux/amd64". ``no_cache`` runs every step. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
@@ -46,20 +45,17 @@ class BuildOptions:
     epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StageSource:
+class StageSource(Struct, frozen=True):
     """Files come from an earlier stage."""
 
     stage: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContextSource:
+class ContextSource(Struct, frozen=True):
     """Files come from the build context."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSource:
+class ImageSource(Struct, frozen=True):
     """Files come from an image that no stage is made of; ``layers`` lowest first."""
 
     reference: str
@@ -69,8 +65,7 @@ class ImageSource:
 Source: TypeAlias = ContextSource | StageSource | ImageSource
 
 
-@dataclass(frozen=True, slots=True)
-class FromOp:
+class FromOp(Struct, frozen=True):
     """Begin with the layers of an image (none for scratch) or with what another stage has made."""
 
     reference: str
@@ -78,8 +73,7 @@ class FromOp:
     stage: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunMount:
+class RunMount(Struct, frozen=True):
     """One ``--mount`` of a RUN, with nothing left to find out.
 
     ``mount.target`` is absolute ("" for a secret that is only a variable), ``mount.source`` is clean and below the
@@ -91,8 +85,7 @@ class RunMount:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunOp:
+class RunOp(Struct, frozen=True):
     """Run a command. ``environment`` in order.
 
     ``script`` is a here-document that is a program of its own, as (path, text). ``proxies`` reach the command, and
@@ -110,8 +103,7 @@ class RunOp:
     mounts: tuple[RunMount, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CopyOp:
+class CopyOp(Struct, frozen=True):
     """Copy files: COPY, and ADD with ``unpack``. Sources are patterns below the source's root, without ``/`` first.
 
     ``destination`` is absolute and ends with ``/`` where the files go below it. ``inline`` are here-documents as
@@ -135,8 +127,7 @@ class CopyOp:
     unpack_urls: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WorkdirOp:
+class WorkdirOp(Struct, frozen=True):
     """Make a directory, and those above it, if they are missing; they belong to ``user``."""
 
     path: str
@@ -146,8 +137,7 @@ class WorkdirOp:
 Op: TypeAlias = FromOp | RunOp | CopyOp | WorkdirOp
 
 
-@dataclass(frozen=True, slots=True)
-class StepPlan:
+class StepPlan(Struct, frozen=True):
     """One instruction of one stage, planned.
 
     ``number`` counts from 1 over all stages that are built. ``vertex`` is BuildKit's name of the step, None for an
@@ -171,8 +161,7 @@ class StepPlan:
     trigger: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StagePlan:
+class StagePlan(Struct, frozen=True):
     """One stage: ``needed_by`` says in words why it is built, or why it is not."""
 
     index: int
@@ -184,8 +173,7 @@ class StagePlan:
     steps: tuple[StepPlan, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A whole build: all stages in the order of the file; ``target`` is the index of the one that is wanted."""
 
     file: str

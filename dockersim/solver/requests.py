@@ -8,8 +8,9 @@ trace holds a build that can be replayed where nothing can be run.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from dockersim.digest import DiffID
 from dockersim.oci import ImageConfig
@@ -20,8 +21,7 @@ from dockersim.source import At
 # ---------------------------------------------------------------- requests
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveImage:
+class ResolveImage(Struct, frozen=True):
     """Find the image ``reference`` (canonical) for ``platform``. Answered with ResolvedImage."""
 
     reference: str
@@ -29,8 +29,7 @@ class ResolveImage:
     at: At
 
 
-@dataclass(frozen=True, slots=True)
-class DigestInputs:
+class DigestInputs(Struct, frozen=True):
     """Name every file that ``op`` takes, or a mount shows. Answered with Inputs.
 
     ``layers`` are those of the source, lowest first.
@@ -41,16 +40,14 @@ class DigestInputs:
     at: At
 
 
-@dataclass(frozen=True, slots=True)
-class LookUpCache:
+class LookUpCache(Struct, frozen=True):
     """Look for a step with this key. Answered with CacheAnswer."""
 
     key: CacheKey
     step: StepPlan
 
 
-@dataclass(frozen=True, slots=True)
-class Execute:
+class Execute(Struct, frozen=True):
     """Do the step on top of ``layers`` (lowest first) and keep the result under ``key``. Answered with StepResult.
 
     ``source_layers`` are the layers of what it reads: of a COPY's source, or of the source of each mount of a RUN.
@@ -63,8 +60,7 @@ class Execute:
     source_layers: tuple[tuple[DiffID, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CommitImage:
+class CommitImage(Struct, frozen=True):
     """Keep the image and give it its names. Answered with ImageCommitted."""
 
     config: ImageConfig
@@ -78,8 +74,7 @@ Request: TypeAlias = ResolveImage | DigestInputs | LookUpCache | Execute | Commi
 # ---------------------------------------------------------------- outcomes
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedImage:
+class ResolvedImage(Struct, frozen=True):
     """The image that was found, who had it, and what the learner should know about it (a stand-in, say)."""
 
     config: ImageConfig
@@ -89,15 +84,13 @@ class ResolvedImage:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
+class Inputs(Struct, frozen=True):
     """The files, in a fixed order; None where they cannot be known before another stage has run (predict)."""
 
     files: tuple[Input, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Struct, frozen=True):
     """What a step came to.
 
     ``layer`` is the layer it made, ``size`` that layer's tar in bytes, ``added`` the bytes of the files in it.
@@ -119,8 +112,7 @@ class StepResult:
     done: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class CacheAnswer:
+class CacheAnswer(Struct, frozen=True):
     """``found`` is the kept result, or None; ``nearest`` is the earlier step that is most like the one looked for.
 
     ``lost`` says that the step was known but its layer is no longer there.
@@ -131,8 +123,7 @@ class CacheAnswer:
     lost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ImageCommitted:
+class ImageCommitted(Struct, frozen=True):
     """The image is kept: its id, the digest of its manifest, and its size in bytes."""
 
     image_id: str

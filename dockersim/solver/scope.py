@@ -7,7 +7,8 @@ words are expanded with and what a RUN finds in its environment. Only ENV reache
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dockersim.dockerfile import STEP_NAME, Dockerfile, expand
 from dockersim.errors import DockerfileError
@@ -18,8 +19,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """BuildKit, util/system/path.go: DefaultPathEnvUnix."""
 
 
-@dataclass(slots=True)
-class Scope:
+class Scope(Struct):
     """The variables of one stage at one point. ``arguments`` are the declared ARGs in order, None if never given."""
 
     values: dict[str, str] = field(default_factory=dict)

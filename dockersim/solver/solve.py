@@ -7,8 +7,10 @@ errors of a driver are thrown into it. Written this way the very same code build
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID, chain_id
 from dockersim.dockerfile import Dockerfile
@@ -61,8 +63,7 @@ from dockersim.solver.requests import (
 Solver: TypeAlias = Generator["Event | Request", "Outcome | None", "BuildFinished"]
 
 
-@dataclass
-class _Stage:
+class _Stage(Struct):
     """How far one stage has come: its layers, the key of its last step, and its size in bytes.
 
     ``times`` says for each history entry that the build has added when its step was done (RFC 3339, "" before the
@@ -76,8 +77,7 @@ class _Stage:
     known: bool = True
 
 
-@dataclass
-class _Build:
+class _Build(Struct):
     options: BuildOptions
     images: dict[str, ResolvedImage]
     stages: dict[int, _Stage] = field(default_factory=dict)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dockersim.dockerfile import Copy, Dockerfile, Instruction, Run, expand
 from dockersim.dockerfile.suggest import nearest
@@ -25,8 +27,7 @@ _PLATFORM = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 """containerd, platforms.go: at most operating system, architecture and variant."""
 
 
-@dataclass(slots=True)
-class StageNode:
+class StageNode(Struct):
     """One stage: its base is another stage (``base_stage``) or an image (``base``, in full, or "scratch")."""
 
     index: int

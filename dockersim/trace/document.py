@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from dockersim.errors import ContentError, DockersimError
 from dockersim.filesystem import Change
@@ -25,8 +26,7 @@ SCHEMA: Final = "dockersim.trace/v1"
 DiffOf = Callable[[StepFinished], Iterable[Change] | None]
 
 
-@dataclass(frozen=True, slots=True)
-class StepTrace:
+class StepTrace(Struct, frozen=True):
     """One step as a trace holds it: its JSON, and its changes where they were kept."""
 
     fields: dict[str, Any]
@@ -44,8 +44,7 @@ class StepTrace:
         return None if layers is None else tuple(layers)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Struct, frozen=True):
     """A trace that has been read and checked."""
 
     document: dict[str, Any]

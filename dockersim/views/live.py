@@ -8,9 +8,10 @@ draws them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct, field
 
 from dockersim.solver import (
     BuildFinished,
@@ -43,16 +44,14 @@ class Tone(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line of a frame, no wider than was asked for."""
 
     text: str
     tone: Tone = Tone.PLAIN
 
 
-@dataclass(slots=True)
-class _Vertex:
+class _Vertex(Struct):
     name: str
     began: float
     ended: float | None = None

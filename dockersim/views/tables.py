@@ -11,8 +11,10 @@ my-flask-app   latest    abcd1234ef56   10 minutes ago   120MB
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 LEAST_WIDTH: Final = 10
 """The least width of a column, its gap included."""
@@ -31,8 +33,7 @@ CREATED_BY_WIDTH: Final = 45
 COMMAND_WIDTH: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRow:
+class ImageRow(Struct, frozen=True):
     """One row of ``docker images``."""
 
     repository: str
@@ -42,8 +43,7 @@ class ImageRow:
     size: str
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
+class HistoryRow(Struct, frozen=True):
     """One row of ``docker history``; ``created_by`` whole."""
 
     image: str
@@ -53,8 +53,7 @@ class HistoryRow:
     comment: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRow:
+class ContainerRow(Struct, frozen=True):
     """One row of ``docker ps``; ``command`` whole and without quotes."""
 
     container_id: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.digest import short
 from dockersim.registry.events import (
@@ -30,8 +31,7 @@ from dockersim.views.tables import table
 from dockersim.views.units import human_size
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """How far one thing is: ``key`` names it ("" for a line that stands alone), ``counting`` if it only counts on."""
 
     key: str

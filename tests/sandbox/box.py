@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from dockersim.sandbox import (
     BindMount,
@@ -85,7 +87,7 @@ class Box:
         return self.root.upper if isinstance(self.root, OverlayRoot) else self.root.path
 
     def run(self, *argv: str, **changes: object) -> Outcome:
-        process = replace(ProcessSpec(argv, PATH, hostname="buildkitsandbox"), **changes)  # type: ignore[arg-type]
+        process = replace(ProcessSpec(argv, PATH, hostname="buildkitsandbox"), **changes)
         self.pieces.clear()
         ended = self.sandbox.run(self.root, process, lambda stream, piece: self.pieces.append((stream, piece)))
         return Outcome(ended.code, self._text("stdout"), self._text("stderr"))

@@ -12,6 +12,8 @@ import pytest
 
 _NOBODY = 65534
 _PROJECT = Path(__file__).parents[2]
+_BORROWED = str(Path(pytest.__file__).parents[1])
+"""Where our own Python keeps what it has installed; another of the same version can use it."""
 
 
 def python_for_everybody() -> str:
@@ -39,12 +41,11 @@ def test_conformance_as_an_ordinary_user(place: Path) -> None:
     subprocess.run([python, "-m", "compileall", "-q", str(place / "dockersim" / "sandbox")], check=True)
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
     place.chmod(0o755)
-    borrowed = str(Path(pytest.__file__).parents[1])
     wanted = ("test_conformance.py", "test_attacks.py", "test_containers.py", "test_kill.py")
     ran = subprocess.run(
         ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", python, "-m", "pytest", "-rs",
          "-p", "no:cacheprovider", *(f"tests/sandbox/{name}" for name in wanted)],
-        cwd=place, env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{place}:{borrowed}"},
+        cwd=place, env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{place}:{_BORROWED}"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_as_user import _NOBODY, _PROJECT, python_for_everybody
+from .test_as_user import _BORROWED, _NOBODY, _PROJECT, python_for_everybody
 
 pytestmark = [
     pytest.mark.slow,
@@ -84,7 +84,7 @@ def test_apt_get_install(name: str, user: int, place: Path, debian: Path) -> Non
     )
     ran = subprocess.run(
         [*become, python, "-c", _PROGRAM, name, str(work), str(debian), script],
-        env=os.environ | {"PYTHONPATH": str(place / "code")}, cwd="/",
+        env=os.environ | {"PYTHONPATH": f"{place / 'code'}:{_BORROWED}"}, cwd="/",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-4000:]

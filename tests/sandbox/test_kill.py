@@ -38,10 +38,10 @@ stand_on(rung, place).run(root, ProcessSpec(("/bin/sh", "-c", script), {"PATH": 
 def begin(name: str, place: Path, seconds: str) -> subprocess.Popen[str]:
     if not (place / "base").exists():
         lay_out(place / "base")
-    project = str(Path(__file__).parents[2])
+    modules = f"{Path(__file__).parents[2]}:{Path(pytest.__file__).parents[1]}"
     return subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, name, str(place), seconds],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | {"PYTHONPATH": project},
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | {"PYTHONPATH": modules},
     )  # fmt: skip
 
 

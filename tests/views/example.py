@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID, sha256
 from dockersim.dockerfile import parse

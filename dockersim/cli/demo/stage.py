@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dockersim.cli.demo.story import Story
 from dockersim.cli.lessons import lessons_folder
@@ -27,8 +28,7 @@ class NotShown(DockersimError):
     """Something that the demo claims did not happen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """A command that has run: its exit code and all it printed."""
 
     code: int

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """An answer. ``body`` is what was read; ``pieces`` gives the rest of a blob, as it comes.
 
     Names of ``headers`` are in lower case.
@@ -17,7 +17,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()), repr=False, compare=False)
+    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     @property
     def is_success(self) -> bool:

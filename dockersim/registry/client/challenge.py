@@ -7,13 +7,13 @@ Challenge(scheme='bearer', realm='https://auth.docker.io/token', service='regist
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _PARAMETER = re.compile(r'([a-zA-Z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """One way to say who one is; ``scheme`` in lower case, what is not given is ""."""
 
     scheme: str

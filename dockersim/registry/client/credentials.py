@@ -12,19 +12,22 @@ import binascii
 import json
 import os
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from dockersim.errors import StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(Struct, frozen=True):
     """A name and its password; the password is not shown by ``repr``."""
 
     username: str
-    password: str = field(repr=False)
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(username={self.username!r})"
 
     def basic(self) -> str:
         """Write the Authorization header of RFC 7617."""

@@ -13,8 +13,9 @@ with a host means that host.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.oci import DOCKER_HUB, Reference
 
@@ -28,8 +29,7 @@ PRACTICE_KEY: Final = "dockersim.practice"
 """Our key for the practice registry: its port may change, and its password must never reach the real Hub."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """``practice`` is ``host:port`` of the practice registry, "" if there is none.
 
     ``real_hub`` sends short names to Docker Hub itself. ``plain_http`` names further registries without TLS.
@@ -40,8 +40,7 @@ class Settings:
     plain_http: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """How a registry is reached: ``registry`` as people write it, ``namespace`` which other registry it plays."""
 
     registry: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dockersim.content import ContentStore, LayerStore
 from dockersim.digest import DiffID, Digest

@@ -24,9 +24,10 @@ import os
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from dockersim.registry.names import LONGEST_NAME
 from dockersim.registry.problems import Code, Problem
@@ -41,8 +42,7 @@ DENIED_TEXT: Final = "requested access to the resource is denied"
 SERVICE: Final = "dockersim practice registry"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who asks: ``name`` is "" for anonymous, ``local`` means from this machine, ``proven`` by token or login."""
 
     name: str

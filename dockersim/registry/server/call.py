@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -27,8 +27,7 @@ LARGEST_PAGE: Final = 1000
 """Entries of a listing in one answer, if the client does not ask for fewer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A request with its route resolved: ``repository`` is checked, ``item`` (tag, digest, session) is not yet."""
 
     registry: Registry

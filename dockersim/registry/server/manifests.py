@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from dockersim.oci import media_types
 from dockersim.registry.names import digest as check_digest
@@ -19,8 +20,7 @@ LONGEST_MANIFEST: Final = 4 * 1024 * 1024
 """Bytes; the limit that the spec recommends ("MUST ... at least 4 megabytes" for what a registry accepts)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What the registry keeps in mind of a manifest. ``subject`` is "" where there is none."""
 
     digest: str

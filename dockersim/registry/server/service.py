@@ -18,9 +18,10 @@ import sys
 import threading
 import time
 import uuid
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, to_builtins
 
 from dockersim.errors import RegistryError
 
@@ -46,8 +47,7 @@ class RootIsServed(RegistryError):
     """Another process serves this root."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where a registry process is. ``instance`` tells it from another that has taken its pid or port."""
 
     pid: int
@@ -103,7 +103,7 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
             timeout_graceful_shutdown=3,
         )
         _write(root / "port", str(address.port))
-        _write(root / "server.json", json.dumps(asdict(address)))
+        _write(root / "server.json", json.dumps(to_builtins(address)))
         # uvicorn shuts down in order, and then lets SIGTERM have its way: it should unwind us, not kill us.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

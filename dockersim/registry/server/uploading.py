@@ -6,9 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct, field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
@@ -22,8 +22,7 @@ REMEMBERED: Final = 1024
 """Sessions whose running hash is kept in memory; a session beyond that is hashed again from disk."""
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     upload: Upload
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
