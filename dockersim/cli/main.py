@@ -1,4 +1,4 @@
-"""The tree of commands, and the way in: ``dockersim`` is ``main()``."""
+"""The tree of commands; the program is in ``__main__``."""
 
 from __future__ import annotations
 
@@ -210,5 +210,6 @@ def main(context: click.Context, root: Path | None) -> None:
     """Build real container images one instruction at a time, forwards and backwards, without Docker."""
     if context.obj is None:
         context.obj = Session()
+        context.call_on_close(context.obj.close)
     if root is not None:
         context.obj.root = root

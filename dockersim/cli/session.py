@@ -27,16 +27,24 @@ class Session:
         self.root = root
         self.notebook = notebook
         self._engine: Engine | None = None
+        self._made: list[Engine] = []
 
     def engine(self, *, sandbox: str | None = None, stand_ins: bool = False) -> Engine:
         """Make the engine for this call; the same one each time that nothing special is asked for."""
         from dockersim.engine import Engine
 
         if sandbox or stand_ins:
-            return Engine(self.root, sandbox=sandbox, stand_ins=stand_ins)
+            self._made.append(Engine(self.root, sandbox=sandbox, stand_ins=stand_ins))
+            return self._made[-1]
         if self._engine is None:
             self._engine = Engine(self.root)
+            self._made.append(self._engine)
         return self._engine
+
+    def close(self) -> None:
+        """Close what the engines of this call have open."""
+        for engine in self._made:
+            engine.close()
 
     @property
     def can_ask(self) -> bool:

@@ -60,10 +60,10 @@ class ContentStore:
 
     def read(self, digest: str, *, limit: int = 64 << 20) -> bytes:
         """Read a small blob whole and check it; raise ContentError if it is damaged, missing or too large."""
-        with self.open(digest) as file, told_plainly("read", self.path(digest)):
-            data = file.read(limit + 1)
-        if len(data) > limit:
+        if self.size(digest) > limit:
             raise ContentError(f"blob {digest} is larger than the {limit} bytes expected of its kind")
+        with self.open(digest) as file, told_plainly("read", self.path(digest)):
+            data = file.read()
         _check(digest, sha256(data))
         return data
 

@@ -153,6 +153,10 @@ class Engine:
         """Kill the command that runs in a build of this engine, from any thread; the build raises Cancelled."""
         self.store.sandbox.cancel()
 
+    def close(self) -> None:
+        """Close the root's database; what is asked for next opens it again. Repeatable."""
+        self.store.database.close()
+
     # ------------------------------------------------------------ about this machine
 
     @cached_property
