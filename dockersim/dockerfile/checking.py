@@ -11,6 +11,7 @@ the stages as a build does, with the environment that each instruction would see
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final
 
@@ -148,8 +149,9 @@ class _Checker(Struct):
         self.defaults(stages, global_args, predefined)
         values, declared = self.meta(global_args, predefined, self.build_args)
         bases = [self.base(stage.from_, values, declared) for stage in stages]
-        for index in sorted(self.needed(stages, bases)):
-            self.stage(stages, index, bases[index], values)
+        names = _StageNames(stages)
+        for index in sorted(self.needed(stages, names, bases)):
+            self.stage(stages[index], names.find(bases[index], index), bases[index], values)
 
     def defaults(self, stages: tuple[Stage, ...], global_args: tuple[Arg, ...], predefined: Mapping[str, str]) -> None:
         try:
@@ -193,41 +195,51 @@ class _Checker(Struct):
         self.found(from_, undeclared(expansion.unset, declared))
         return expansion
 
-    def needed(self, stages: tuple[Stage, ...], bases: list[str]) -> set[int]:
+    def needed(self, stages: tuple[Stage, ...], names: _StageNames, bases: list[str]) -> set[int]:
         """Say which stages are built: all, or those that the target is made of."""
         if self.target is None:
             return set(range(len(stages)))
-        todo = [_named(stages, self.target, len(stages)) if self.target else len(stages) - 1]
+        todo = [names.find(self.target, len(stages)) if self.target else len(stages) - 1]
         needed: set[int] = set()
         while todo:
             index = todo.pop()
             if index is not None and index not in needed:
                 needed.add(index)
-                todo.append(_named(stages, bases[index], index))
-                todo += [_named_or_numbered(stages, source, index) for source in _sources(stages[index])]
+                todo.append(names.find(bases[index], index))
+                todo += [names.find_or_count(source, index) for source in _sources(stages[index])]
         return needed
 
-    def stage(self, stages: tuple[Stage, ...], index: int, base: str, values: Mapping[str, str]) -> None:
-        parent = _named(stages, base, index)
+    def stage(self, stage: Stage, parent: int | None, base: str, values: Mapping[str, str]) -> None:
         if parent is None:
             state = StageState({"PATH": _PATH, **self.environments.get(base, {})})
         else:
             state = self.states[parent].copy()
-        self.states[index] = state
+        self.states[stage.index] = state
         checker = StageChecker(self.findings, state, self.escape, self.build_args, values, self.ignore)
-        for instruction in stages[index].instructions:
+        for instruction in stage.instructions:
             checker.check(instruction)
 
 
-def _named(stages: tuple[Stage, ...], name: str, before: int) -> int | None:
-    """Find the last stage of that name above ``before``."""
-    return next((index for index in range(before - 1, -1, -1) if name and stages[index].name == name.lower()), None)
+class _StageNames:
+    """Where the stages of each name stand, so that finding one takes no longer where there are many."""
 
+    def __init__(self, stages: tuple[Stage, ...]) -> None:
+        self.places: dict[str, list[int]] = {}
+        for stage in stages:
+            if stage.name:
+                self.places.setdefault(stage.name, []).append(stage.index)
 
-def _named_or_numbered(stages: tuple[Stage, ...], name: str, before: int) -> int | None:
-    if name.isascii() and name.isdigit():
-        return int(name) if len(name) < 9 and int(name) < before else None
-    return _named(stages, name, before)
+    def find(self, name: str, before: int) -> int | None:
+        """Find the last stage of that name above ``before``."""
+        places = self.places.get(name.lower(), [])
+        above = bisect_left(places, before)
+        return places[above - 1] if above else None
+
+    def find_or_count(self, name: str, before: int) -> int | None:
+        """Find a stage by its name or its number."""
+        if name.isascii() and name.isdigit():
+            return int(name) if len(name) < 9 and int(name) < before else None
+        return self.find(name, before)
 
 
 def _sources(stage: Stage) -> list[str]:

@@ -90,11 +90,10 @@ class IgnoreRules(Struct, frozen=True):
 
     def _deciding(self, path: str) -> Rule | None:
         """Find the last rule that changes the answer; a rule that would only repeat it is not even tried."""
-        parents = [path[:end] for end, character in enumerate(path) if character == "/"]
         deciding: Rule | None = None
         excluded = False
         for rule in self.rules:
-            if rule.exception is excluded and rule.pattern.matches(path, parents):
+            if rule.exception is excluded and rule.pattern.covers(path):
                 excluded, deciding = not excluded, rule
         return deciding
 

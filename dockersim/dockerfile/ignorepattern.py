@@ -3,11 +3,11 @@
 ``*`` and ``?`` stay inside a name, ``**`` goes across directories, ``[a-z]`` is a class. moby/patternmatcher
 builds a regular expression and tests the cheap forms (a plain name, ``dir/**``, ``**/name``) without it. Ours
 is cut into atomic groups wherever that cannot change the answer, so that ``*a*a*a*b`` does not take for ever
-on a long name.
+on a long name; the few patterns that cannot be cut so go to a `Machine`.
 
 >>> IgnorePattern.parse("**/*.py[co]").matches("a/b.pyc")
 True
->>> IgnorePattern.parse("docs").matches("docs/a/b.md", ["docs", "docs/a"])
+>>> IgnorePattern.parse("docs").covers("docs/a/b.md")
 True
 """
 
@@ -15,25 +15,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec import Struct
 
+from dockersim.dockerfile.ignoremachine import LOOSE, REST, STAR, Machine
 from dockersim.dockerfile.pattern import check_pattern, class_expression
-from dockersim.errors import DockerfileError
 
 # Deviation: BuildKit takes a backslash and a letter for an escape of Go's regular expressions (``\d`` is a
 # digit); here every character behind a backslash stands for itself.
 _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\[|\\(.)|(.)", re.DOTALL)
-# Deviation: BuildKit takes any number of ``**`` in the middle of a name; here four are the most, for speed.
-_MOST_LOOSE: Final = 4
+_ANY: Final = "[^/]"
 
 
 class IgnorePattern(Struct, frozen=True):
-    """A pattern and its test: ``expression``, or a plain text to be equal to, to begin or to end with."""
+    """A pattern and its test: ``expression``, ``machine``, or a plain text to be equal to, to begin or end with.
+
+    ``above`` is the expression for the path or a directory above it.
+    """
 
     text: str
     expression: re.Pattern[str] | None = None
+    above: re.Pattern[str] | None = None
+    machine: Machine | None = None
     prefix: str | None = None
     suffix: str | None = None
 
@@ -47,20 +52,37 @@ class IgnorePattern(Struct, frozen=True):
             return cls(text, suffix=text[2:])
         if text.endswith("**") and not set(text[:-2]) & set("*?[]\\"):
             return cls(text, prefix=text[:-2])
-        return cls(text, expression=re.compile(_expression(text)))
+        tokens = _tokens(text)
+        expression = _expression(tokens)
+        if expression is None:
+            return cls(text, machine=Machine(tokens))
+        return cls(text, expression=re.compile(expression), above=re.compile(rf"(?:{expression})(?:/|\Z)"))
 
-    def matches(self, path: str, parents: Sequence[str] = ()) -> bool:
-        """Say whether the path, or a directory above it, matches."""
-        return self._matches(path) or any(map(self._matches, parents))
-
-    def _matches(self, path: str) -> bool:
+    def matches(self, path: str) -> bool:
+        """Say whether the path itself matches."""
         if self.expression is not None:
             return self.expression.fullmatch(path) is not None
+        if self.machine is not None:
+            return self.machine.matches(path)
         if self.suffix is not None:
             return path.endswith(self.suffix) or (self.suffix.startswith("/") and path == self.suffix[1:])
         if self.prefix is not None:
             return path.startswith(self.prefix)
         return path == self.text
+
+    def covers(self, path: str) -> bool:
+        """Say whether the path, or a directory above it, matches; in one pass, however deep the path is."""
+        if self.above is not None:
+            return self.above.match(path) is not None
+        if self.machine is not None:
+            return self.machine.covers(path)
+        if self.prefix is not None:
+            return path.startswith(self.prefix)
+        path += "/"
+        if self.suffix is not None:
+            own = f"{self.suffix}/"
+            return own in path or (own.startswith("/") and path.startswith(own[1:]))
+        return path.startswith(f"{self.text}/")
 
     def may_match_below(self, names: Sequence[str]) -> bool:
         """Say whether something below the directory with these names might match; True when in doubt."""
@@ -70,58 +92,65 @@ class IgnorePattern(Struct, frozen=True):
                 return False  # it ends above; whatever it says it has said of the directory too
             if "**" in own[position] or "[" in own[position] or "\\" in own[position]:
                 return True
-            if not IgnorePattern.parse(own[position])._matches(name):
+            if not IgnorePattern.parse(own[position]).matches(name):
                 return False
         return len(own) > len(names)
 
 
-def _expression(text: str) -> str:
-    """Translate to a regular expression for the whole path.
-
-    The pattern is cut at each ``**``. What lies between two of them may be put at its first place for good if
-    it ends with a slash, because the next ``**`` can stand for everything up to any later place.
-    """
-    chunks, trailing = _chunks(text)
-    loose = 0
-    out = ""
-    for number, pieces in enumerate(chunks):
-        last = number == len(chunks) - 1
-        exact = (last and trailing) or (not last and pieces[-1].endswith("/"))
-        loose += not exact and not last
-        body = ("(?:.*?/)??" if number else "") + _chunk(pieces, exact=exact)
-        out += f"(?>{body})" if exact else body
-    if loose > _MOST_LOOSE:
-        hint = "use ** for whole directories, as in **/name"
-        raise DockerfileError("too many ** in one pattern", hint=hint)
-    return out + (".*" if trailing else "")
-
-
-def _chunk(pieces: list[str], *, exact: bool) -> str:
-    """Join the texts around single stars; the last star may have to give back what it took."""
-    if len(pieces) == 1:
-        return pieces[0]
-    atomic = pieces[1:] if exact else pieces[1:-1]
-    end = "" if exact else f"[^/]*{pieces[-1]}"
-    return pieces[0] + "".join(f"(?>[^/]*?{piece})" for piece in atomic) + end
-
-
-def _chunks(text: str) -> tuple[list[list[str]], bool]:
-    """Cut at each ``**``, and inside at each ``*``, translating the rest; say whether a ``**`` ends it all."""
-    chunks: list[list[str]] = [[""]]
+def _tokens(text: str) -> list[str]:
+    """Cut into STAR, LOOSE, REST at the end, and regular expressions for one character each."""
+    tokens: list[str] = []
     position = 0
     while token := _TOKEN.match(text, position):
         position = token.end()
         if token[0].startswith("**"):
-            if position == len(text):
-                return chunks, True
-            chunks.append([""])
+            tokens.append(LOOSE if position < len(text) else REST)
         elif token[0] == "*":
-            chunks[-1].append("")
+            tokens.append(STAR)
         elif token[0] == "?":
-            chunks[-1][-1] += "[^/]"
+            tokens.append(_ANY)
         elif token[0] == "[":
             expression, position = class_expression(text, position, strict=True)
-            chunks[-1][-1] += expression
+            tokens.append(expression)
         else:
-            chunks[-1][-1] += re.escape(token[1] or token[2])
-    return chunks, False
+            tokens.append(re.escape(token[1] or token[2]))
+    return [one for one, following in pairwise([*tokens, ""]) if not one == following == LOOSE]
+
+
+def _expression(tokens: Sequence[str]) -> str | None:
+    """Translate to a regular expression for the whole path; None where it could not be a fast one.
+
+    The pattern is cut at each ``**``. What lies between two of them may be put at its first place for good if
+    it ends with a slash, because the next ``**`` can stand for everything up to any later place. Of the others
+    there may be one, else their places multiply; nor may a class go past a slash, where a ``*`` could not.
+    """
+    if any(token[0] in "[.(" and token != _ANY and re.fullmatch(token, "/") for token in tokens):
+        return None
+    rest = tokens[-1] == REST
+    chunks = _split(tokens[:-1] if rest else tokens, LOOSE)
+    movable = 0
+    out = ""
+    for number, chunk in enumerate(chunks):
+        last = number == len(chunks) - 1
+        exact = rest if last else chunk[-1:] == ["/"]
+        movable += not exact and (number > 0 or STAR in chunk)
+        body = ("(?:.*?/)??" if number else "") + _chunk(chunk, exact=exact)
+        out += f"(?>{body})" if exact else body
+    return out + (".*" if rest else "") if movable <= 1 else None
+
+
+def _chunk(tokens: Sequence[str], *, exact: bool) -> str:
+    """Join the texts around single stars; the last star may have to give back what it took."""
+    first, *pieces = ("".join(piece) for piece in _split(tokens, STAR))
+    end = f"[^/]*{pieces.pop()}" if pieces and not exact else ""
+    return first + "".join(f"(?>[^/]*?{piece})" for piece in pieces) + end
+
+
+def _split(tokens: Sequence[str], mark: str) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if token == mark:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts

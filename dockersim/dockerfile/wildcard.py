@@ -25,6 +25,10 @@ from dockersim.errors import DockerfileError
 _TOKEN: Final = re.compile(r"\\[}/]|\\(.?)|(.)", re.DOTALL)
 # A "$" in the replacement names a group of Go's regular expression; there is only the whole match, group 0.
 _TEMPLATE: Final = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
+# Deviation: BuildKit lets a word grow as long as its memory allows; here it may become 128 KiB longer than it was
+# written, which is also the longest variable that Linux hands to a program (MAX_ARG_STRLEN).
+LONGEST_GROWTH: Final = 128 * 1024
+TOO_LONG: Final = f"the word grows by more than {LONGEST_GROWTH} characters"
 
 
 class Wildcard(Struct, frozen=True):
@@ -64,32 +68,23 @@ class Wildcard(Struct, frozen=True):
     def replace(self, value: str, replacement: str, *, everywhere: bool) -> str:
         """Put ``replacement`` in the place of the first match, or of every one, each as long as it can be."""
         pieces: list[str] = []
-        done, position, last_end = 0, 0, -1
-        while (span := self._find(value, position)) is not None:
+        head, tail = self._head(), self._tail(longest=True)
+        done, position, last_end, growth = 0, 0, -1, 0
+        while (span := _find(head, tail, value, position)) is not None:
             start, end = span
             if start == end == last_end:  # an empty match right behind a match does not count
                 position = end + 1
                 continue
             text = _template(replacement, value[start:end]) if everywhere else replacement
+            growth += len(text)
+            if growth > len(value) + LONGEST_GROWTH:
+                raise DockerfileError(TOO_LONG)
             pieces += [value[done:start], text]
             done = last_end = end
             position = end if end > start else end + 1
             if not everywhere:
                 break
         return "".join([*pieces, value[done:]])
-
-    def _find(self, value: str, position: int) -> tuple[int, int] | None:
-        head, tail = self._head(), self._tail(longest=True)
-        while position <= len(value) and (start := head.search(value, position)) is not None:
-            end = tail.match(value, start.end())
-            if end is not None:
-                return start.start(), end.end()
-            # Stars do not cross line ends, and no later start on this line can do better.
-            line_end = value.find("\n", start.end())
-            if line_end < 0:
-                return None
-            position = line_end + 1
-        return None
 
     def _head(self) -> re.Pattern[str]:
         return re.compile("".join(self.segments[0]))
@@ -102,7 +97,23 @@ class Wildcard(Struct, frozen=True):
         return re.compile(fixed + (".*" if longest else ".*?") + texts[-1])
 
 
+def _find(head: re.Pattern[str], tail: re.Pattern[str], value: str, position: int) -> tuple[int, int] | None:
+    while position <= len(value) and (start := head.search(value, position)) is not None:
+        end = tail.match(value, start.end())
+        if end is not None:
+            return start.start(), end.end()
+        # Stars do not cross line ends, and no later start on this line can do better.
+        line_end = value.find("\n", start.end())
+        if line_end < 0:
+            return None
+        position = line_end + 1
+    return None
+
+
 def _template(replacement: str, match: str) -> str:
+    if replacement.count("$") * len(match) > LONGEST_GROWTH:
+        raise DockerfileError(TOO_LONG)
+
     def group(found: re.Match[str]) -> str:
         if found[1]:
             return "$"

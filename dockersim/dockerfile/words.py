@@ -20,7 +20,7 @@ from typing import Final
 from msgspec import Struct
 
 from dockersim.dockerfile.gotext import SPACE, quote
-from dockersim.dockerfile.wildcard import Wildcard
+from dockersim.dockerfile.wildcard import LONGEST_GROWTH, TOO_LONG, Wildcard
 from dockersim.errors import DockerfileError
 from dockersim.source import At
 
@@ -91,7 +91,7 @@ def expand_words(
     word: str, env: Mapping[str, str], escape: str = "\\", *, lexing: Lexing = WORD, at: At | None = None
 ) -> list[str]:
     """Expand ``word`` and cut the outcome at white space that is not quoted; EXPOSE does this."""
-    lexer = _Lexer(word, env, escape, lexing)
+    lexer = _Lexer(word, env, escape, lexing, cutting=True)
     lexer.run(at)
     return lexer.words
 
@@ -99,7 +99,9 @@ def expand_words(
 class _Lexer:
     """One pass over one word. Each method starts at ``position`` and leaves it behind what it has read."""
 
-    def __init__(self, word: str, env: Mapping[str, str], escape: str, lexing: Lexing) -> None:
+    def __init__(
+        self, word: str, env: Mapping[str, str], escape: str, lexing: Lexing, *, cutting: bool = False
+    ) -> None:
         self.word = word
         self.text = word.removeprefix("\ufeff")
         self.position = 0
@@ -108,6 +110,8 @@ class _Lexer:
         self.lexing = lexing
         self.keep_escapes = lexing.keep_escapes
         self.depth = 0
+        self.cutting = cutting  # whether anybody asks for the words
+        self.longest = len(word) + LONGEST_GROWTH
         self.used: dict[str, None] = {}
         self.unset: dict[str, None] = {}
         self.words: list[str] = []
@@ -137,6 +141,7 @@ class _Lexer:
     def until(self, stop: str) -> str:
         """Read up to ``stop`` and swallow it; with an empty ``stop`` read to the end."""
         out: list[str] = []
+        length = 0
         while character := self.peek():
             if character == stop:
                 self.position += 1
@@ -156,9 +161,15 @@ class _Lexer:
             else:
                 out.append(self.plain())
                 self._split(out[-1])
+            length = self._longer(length, out[-1])
         if stop:
             raise DockerfileError(f"unexpected end of statement while looking for matching {stop}")
         return "".join(out)
+
+    def _longer(self, length: int, text: str) -> int:
+        if length + len(text) > self.longest:
+            raise DockerfileError(TOO_LONG)
+        return length + len(text)
 
     def plain(self) -> str:
         run = _PLAIN.match(self.text, self.position)
@@ -192,6 +203,7 @@ class _Lexer:
     def double_quoted(self) -> str:
         mark = self.next() if self.lexing.keep_quotes else self.next()[:0]
         out = [mark]
+        length = 0
         while (character := self.peek()) != '"':
             if not character:
                 raise DockerfileError("unexpected end of statement while looking for matching double-quote")
@@ -201,6 +213,7 @@ class _Lexer:
                 out.append(self.escaped_in_double_quotes())
             else:
                 out.append(self.plain())
+            length = self._longer(length, out[-1])
         self.position += 1
         return "".join([*out, mark])
 
@@ -327,10 +340,12 @@ class _Lexer:
     # Cutting into words.
 
     def _keep(self, text: str) -> None:
-        if text:
+        if self.cutting and text:
             self._piece.append(text)
 
     def _split(self, text: str) -> None:
+        if not self.cutting:
+            return
         first, *others = _SPACES.split(text)
         self._keep(first)
         for other in others:

@@ -4,6 +4,8 @@
     python -m tests.benchmarks.run_overhead
     python -m tests.benchmarks.copy_files
     python -m tests.benchmarks.apt_layer
+    python -m tests.benchmarks.language
 
 Each prints medians and ratios. They need root, docker.io and buildah; what is not installed is left out of the table.
+The last one measures the parser, the word expansion and the checks alone, and needs nothing.
 """

@@ -47,7 +47,7 @@ def test_clean(case: Case) -> None:
 def test_compiled_pattern(case: Case) -> None:
     pattern = IgnorePattern.parse(case["pattern"])
     form = (
-        "regexpMatch" if pattern.expression
+        "regexpMatch" if pattern.expression or pattern.machine
         else "suffixMatch" if pattern.suffix is not None
         else "prefixMatch" if pattern.prefix is not None
         else "exactMatch"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dockersim.dockerfile import (
@@ -14,6 +14,7 @@ from dockersim.dockerfile import (
     IgnoreRules,
     MountFlag,
     check,
+    check_report,
     detect_syntax,
     expand,
     expand_word,
@@ -132,22 +133,33 @@ def test_what_is_pruned_holds_nothing_that_is_kept(rules: list[tuple[bool, str]]
         assert ignore.decide(f"{above}/{below}").excluded
 
 
-@given(st.text("ab*/", min_size=1, max_size=8), st.text("ab/", max_size=8))
+@given(st.text("ab*?/", min_size=1, max_size=8), st.text("ab/", max_size=8))
+@example("a**b**b*a", "a/b/ba")
+@example("*[^a]b*c", "xb/bc")
 def test_ignore_pattern_matches_as_one_plain_regular_expression(pattern: str, path: str) -> None:
     import re
 
     pattern, path = clean_path(f"/{pattern}")[1:], clean_path(f"/{path}")[1:]
     if not pattern or not path or pattern.endswith("**") or pattern.startswith("**"):
         return  # BuildKit has tests of its own for these; they are among the recorded cases
-    rest = re.sub(r"\*\*/?|\*", lambda star: "[^/]*" if star[0] == "*" else "(.*/)?", pattern)
+    spelt = {"*": "[^/]*", "?": "[^/]", "[": "["}
+    rest = re.sub(r"\*\*/?|[*?]", lambda star: spelt.get(star[0], "(.*/)?"), pattern)
     plain = any(
         re.fullmatch(rest, path[:end]) for end in [*range(len(path)), len(path)] if path[end : end + 1] in ("/", "")
     )
-    try:
-        rules = IgnoreRules.of([pattern])
-    except DockerfileError:
-        return  # too many ** for us
-    assert rules.decide(path).excluded is plain
+    assert IgnoreRules.of([pattern]).decide(path).excluded is plain
+
+
+def test_a_word_grows_within_bounds() -> None:
+    """Twenty lines that each double a variable would else fill the memory."""
+    doubling = "FROM x\nARG A=aaaaaaaa\n" + "ARG A=$A$A\n" * 30
+    error = check_report(doubling).error
+    assert error is not None and error.at is not None and error.at.line == 17
+    assert error.message == 'failed to process "$A$A": the word grows by more than 131072 characters'
+    for word in ("${A//a/$B}", "${A//*/$B}", '"$A$A$A"'):
+        with pytest.raises(DockerfileError, match="grows"):
+            expand_word(word, {"A": "a" * 70_000, "B": "$0$0$0bbbb"})
+    assert expand_word("$A", {"A": "a" * 70_000}) == "a" * 70_000
 
 
 def ratio_of_times(work: Callable[[int], object], small: int) -> float:
@@ -168,6 +180,7 @@ WORK: dict[str, Callable[[int], object]] = {
     "many variables in a word": lambda n: expand_word("$a${b:-x}" * n, {"a": "1"}),
     "a long value under a pattern": lambda n: expand_word("${a#*b*b*b*c}${a%%b*c*d}${a//a*c/x}", {"a": "ab" * n}),
     "many checks": lambda n: check("FROM x\n" + "ENV a=$b\nCOPY $a /\n" * n),
+    "many stages": lambda n: check("FROM x AS a\n" + "".join(f"FROM a AS a{i}\n" for i in range(n))),
     "many misspelt names": lambda n: check("FROM x\n" + "".join(f"ENV A_{i}=$B_{i}\n" for i in range(n))),
     "many instructions": lambda n: parse("FROM x\n" + "RUN echo $HOME\n" * n).stages,
     "one long instruction": lambda n: parse("FROM x\nRUN a" + " \\\n b" * n).stages,
@@ -176,6 +189,9 @@ WORK: dict[str, Callable[[int], object]] = {
     "many comments": lambda n: parse("FROM x\n" + "# text\n" * n + "RUN a").stages,
     "many flags": lambda n: parse("FROM x\nCOPY " + "--exclude=a \\\n" * n + " a b").stages,
     "a hostile ignore pattern": lambda n: IgnoreRules.of(["*a*a*a*a*b"]).decide("a" * n),
+    "a pattern with many loose ends": lambda n: IgnoreRules.of(["a**a**a**a**b"]).decide("a/" * n),
+    "a deep path": lambda n: IgnoreRules.of(["**/*b", "**b", "b*/c", "b"]).decide("a/" * n),
+    "a long ignore pattern": lambda n: IgnoreRules.of(["?" * n]),
     "a hostile wildcard": lambda n: match_pattern("*a*a*a*a*b", "a" * n),
 }
 
