@@ -37,6 +37,7 @@ from dockersim.solver.configure import (
     with_path,
     working_directory,
 )
+from dockersim.solver.frontend import check_frontend
 from dockersim.solver.names import copy_history, run_history, vertex_name
 from dockersim.solver.operations import copy_op, run_op
 from dockersim.solver.plan import (
@@ -90,6 +91,7 @@ def lower(
     dockerfile: Dockerfile, options: BuildOptions
 ) -> Generator[Request, Outcome | None, tuple[Plan, dict[str, ResolvedImage]]]:
     """Plan the build of ``dockerfile``; return the plan and the images it starts from, by name in full."""
+    check_frontend(dockerfile, options)
     if not dockerfile.stages:
         raise DockerfileError("dockerfile contains no stages to build", hint="begin with FROM")
     scope = global_scope(dockerfile, options)

@@ -11,8 +11,7 @@ from dockersim.dockerfile import IgnoreRules
 from dockersim.dockerfile.ignore import read_patterns
 from dockersim.dockerfile.ignorepattern import IgnorePattern
 from dockersim.errors import DockerfileError
-
-from .recorded import cases, kinds
+from tests.recorded import cases, kinds
 
 FILE = "dockerignore.json"
 Case = dict[str, Any]

@@ -1,4 +1,4 @@
-"""The cases of instructions.json that ask about one instruction; builds and stages are the solver's to answer."""
+"""The cases of instructions.json that ask about one instruction; those that take a build stand in tests/engine."""
 
 from __future__ import annotations
 
@@ -41,14 +41,11 @@ from dockersim.dockerfile.interpreter import interpret
 from dockersim.dockerfile.mounts import parse_device
 from dockersim.errors import DockerfileError
 from dockersim.source import At
-
-from .recorded import cases, kinds
+from tests.recorded import cases, kinds
 
 FILE = "instructions.json"
 Case = dict[str, Any]
 SWITCHES = {Switch.UNSET: None, Switch.ON: True, Switch.OFF: False}
-#: Asked of the solver, which puts stages, images and the environment together.
-NOT_HERE = {"convert_error", "add_env", "parse_key_value", "args_vs_env"}
 
 
 def fields(instruction: Instruction) -> Case:
@@ -254,25 +251,9 @@ def test_ports(case: Case) -> None:
     assert [port for spec in specs for port in parse_ports(spec)] == case["expected"]
 
 
-@cases(FILE, "convert_ok")
-def test_good_build_is_read(case: Case) -> None:
-    assert parse(case["dockerfile"]).stages
-
-
-@cases(FILE, "build_error_lines")
-def test_line_of_the_error(case: Case) -> None:
-    """Of these only the errors in the text are ours; a missing image or program shows when the build runs."""
-    if case["name"].endswith(("invalidenv", "invalidflag")):
-        with pytest.raises(DockerfileError) as caught:
-            assert parse(case["dockerfile"]).stages == ()
-        assert caught.value.at is not None
-        assert list(caught.value.at.lines) == case["expected_error_lines"]
-    else:
-        assert parse(case["dockerfile"]).stages
-
-
-def test_every_kind_of_case_is_run_or_named() -> None:
-    assert kinds(FILE) <= NOT_HERE | {
+def test_every_kind_of_case_is_run_here_or_there() -> None:
+    there = {"convert_error", "add_env", "parse_key_value", "args_vs_env", "convert_ok", "build_error_lines"}
+    assert kinds(FILE) <= there | {
         "instruction_error", "node_error", "copy_heredoc", "run_heredoc", "ok", "matrix", "doc_comments", "run_device",
-        "bflag", "expose_spec", "expose_specs", "convert_ok", "build_error_lines",
+        "bflag", "expose_spec", "expose_specs",
     }  # fmt: skip

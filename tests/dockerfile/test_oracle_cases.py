@@ -10,8 +10,7 @@ import pytest
 
 from dockersim.dockerfile import IgnoreRules, check_report, parse
 from dockersim.errors import DockerfileError
-
-from .recorded import FOLDER
+from tests.recorded import FOLDER
 
 Case = dict[str, Any]
 #: What BuildKit finds while it reads the text; whatever else goes wrong in a case goes wrong later.

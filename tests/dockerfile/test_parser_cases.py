@@ -11,8 +11,7 @@ from dockersim.dockerfile.arguments import arguments_of, split_words
 from dockersim.dockerfile.directives import find_directive, read_directives
 from dockersim.dockerfile.heredoc import Heredoc, heredocs_in_line
 from dockersim.errors import DockerfileError
-
-from .recorded import cases, kinds
+from tests.recorded import cases, kinds
 
 FILE = "dockerfile-parser.json"
 Case = dict[str, Any]

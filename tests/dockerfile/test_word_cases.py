@@ -10,8 +10,7 @@ import pytest
 from dockersim.dockerfile import expand, expand_word, expand_words
 from dockersim.dockerfile.wildcard import Wildcard
 from dockersim.errors import DockerfileError
-
-from .recorded import cases, kinds
+from tests.recorded import cases, kinds
 
 FILE = "word-expansion.json"
 Case = dict[str, Any]

@@ -22,10 +22,8 @@ from dockersim.oci import (
     check_layout,
     media_types,
 )
+from tests.recorded import cases
 
-from .recorded import cases
-
-CASES = cases("oci-documents.json")
 READERS: dict[str, Any] = {
     "descriptor": Descriptor.from_json,
     "manifest": Manifest.from_json,
@@ -38,7 +36,7 @@ LAYER = Descriptor(media_types.LAYER, DIGEST, 1)
 CONFIG = Descriptor(media_types.CONFIG, DIGEST, 1)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+@cases("oci-documents.json")
 def test_agrees_with_the_schema(case: dict[str, Any]) -> None:
     read = READERS[case["kind"]]
     if case["valid"]:

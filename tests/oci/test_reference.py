@@ -12,15 +12,9 @@ from msgspec.structs import replace
 from dockersim.digest import Digest
 from dockersim.errors import InvalidReference
 from dockersim.oci.reference import Reference, parse_any, parse_reference, parse_strict
+from tests.recorded import cases, kinds
 
-from .recorded import cases
-
-CASES = cases("image-references.json")
-
-
-def of_kind(*kinds: str, having: str = "kind") -> Any:
-    found = [case for case in CASES if case["kind"] in kinds and having in case.get("observed", {}) | case]
-    return pytest.mark.parametrize("case", found, ids=[case["name"] for case in found])
+FILE = "image-references.json"
 
 
 def refusal(call: Any) -> str:
@@ -29,7 +23,7 @@ def refusal(call: Any) -> str:
     return caught.value.message
 
 
-@of_kind("parse", "normalize", "any", "docker_ref", having="observed")
+@cases(FILE, "parse", "normalize", "any", "docker_ref", having="observed")
 def test_agrees_with_what_the_go_library_was_seen_to_do(case: dict[str, Any]) -> None:
     text, seen = case["input"], case["observed"]
     if seen.get("parse_error"):
@@ -52,13 +46,13 @@ def test_agrees_with_what_the_go_library_was_seen_to_do(case: dict[str, Any]) ->
     assert bare.resolvable().canonical() == seen["docker_ref"]
 
 
-@of_kind("any", "normalize", "parse", having="any")
+@cases(FILE, "any", "normalize", "parse", having="any")
 def test_a_name_or_an_id(case: dict[str, Any]) -> None:
     found = parse_any(case["input"])
     assert (found.canonical() if isinstance(found, Reference) else found) == case["observed"]["any"]
 
 
-@of_kind("parse")
+@cases(FILE, "parse")
 def test_strict_parse(case: dict[str, Any]) -> None:
     if "sha512" in case["input"]:
         # Upstream's test binary does not link sha512 and refuses it; the real programs accept it.
@@ -72,7 +66,7 @@ def test_strict_parse(case: dict[str, Any]) -> None:
         assert found == case["expected"]
 
 
-@of_kind("normalize")
+@cases(FILE, "normalize")
 def test_normalise(case: dict[str, Any]) -> None:
     wanted = case["expected"]
     if wanted == "invalid":
@@ -89,24 +83,24 @@ def test_normalise(case: dict[str, Any]) -> None:
         assert answers | wanted == answers
 
 
-@of_kind("docker_ref")
+@cases(FILE, "docker_ref")
 def test_docker_reference(case: dict[str, Any]) -> None:
     assert parse_reference(case["input"]).resolvable().canonical() == case["expected"]
 
 
-@of_kind("parse_named")
+@cases(FILE, "parse_named")
 def test_is_the_text_canonical_already(case: dict[str, Any]) -> None:
     is_canonical = parse_reference(case["input"], default_tag="").canonical() == case["input"]
     assert is_canonical == (case["expected_error"] is None)
 
 
-@of_kind("domain_path")
+@cases(FILE, "domain_path")
 def test_domain_and_path(case: dict[str, Any]) -> None:
     parts = parse_strict(case["input"])
     assert {"domain": parts.domain, "path": parts.path} == case["expected"]
 
 
-@of_kind("name_only")
+@cases(FILE, "name_only")
 def test_not_a_bare_name(case: dict[str, Any]) -> None:
     try:
         parts = parse_strict(case["input"])
@@ -115,14 +109,14 @@ def test_not_a_bare_name(case: dict[str, Any]) -> None:
     assert parts.tag or parts.digest
 
 
-@of_kind("combine")
+@cases(FILE, "combine")
 def test_combine(case: dict[str, Any]) -> None:
     named = parse_reference(case["name_"], default_tag="")
     combined = replace(named, tag=case["tag"], digest=case["digest"] or "")
     assert combined.canonical() == case["expected"]
 
 
-@of_kind("familiar_match")
+@cases(FILE, "familiar_match")
 def test_pattern(case: dict[str, Any]) -> None:
     reference = parse_reference(case["reference"], default_tag="")
     assert reference.matches(case["pattern"]) is case["expected"]
@@ -136,13 +130,13 @@ def matches(text: str) -> bool:
     return True
 
 
-@of_kind("domain_regexp")
+@cases(FILE, "domain_regexp")
 def test_domain(case: dict[str, Any]) -> None:
     text = f"{case['input']}/name"
     assert (matches(text) and parse_strict(text).domain == case["input"]) is case["expected_match"]
 
 
-@of_kind("name_regexp")
+@cases(FILE, "name_regexp")
 def test_name(case: dict[str, Any]) -> None:
     parts = parse_strict(case["input"]) if matches(case["input"]) else None
     assert (parts is not None and not parts.tag) is case["expected_match"]
@@ -150,7 +144,7 @@ def test_name(case: dict[str, Any]) -> None:
         assert [parts.domain, parts.path] == case["expected_subs"]
 
 
-@of_kind("reference_regexp")
+@cases(FILE, "reference_regexp")
 def test_reference(case: dict[str, Any]) -> None:
     assert matches(case["input"]) is case["expected_match"]
     if case["expected_match"]:
@@ -159,7 +153,7 @@ def test_reference(case: dict[str, Any]) -> None:
         assert [name, parts.tag, parts.digest] == case["expected_subs"]
 
 
-@of_kind("identifier_regexp")
+@cases(FILE, "identifier_regexp")
 def test_identifier(case: dict[str, Any]) -> None:
     try:
         is_id = not isinstance(parse_any(case["input"]), Reference)
@@ -168,14 +162,11 @@ def test_identifier(case: dict[str, Any]) -> None:
     assert is_id is case["expected_match"]
 
 
-def test_every_kind_of_case_is_tested() -> None:
-    if not CASES:
-        pytest.skip("../shared/conformance is not here")
-    tested = (
-        "parse normalize any docker_ref parse_named domain_path name_only combine familiar_match "
-        "domain_regexp name_regexp reference_regexp identifier_regexp"
-    )
-    assert {case["kind"] for case in CASES} <= set(tested.split())
+def test_every_kind_of_case_is_run() -> None:
+    assert kinds(FILE) <= {
+        "parse", "normalize", "any", "docker_ref", "parse_named", "domain_path", "name_only", "combine",
+        "familiar_match", "domain_regexp", "name_regexp", "reference_regexp", "identifier_regexp",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
