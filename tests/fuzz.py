@@ -8,6 +8,7 @@ printed, with the number that ``--only`` makes the same input from again. Prints
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import signal
 import sys
@@ -15,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from dockersim.dockerfile import IgnoreRules, check, expand_word, expand_words, parse
 from dockersim.errors import DockerfileError
@@ -277,6 +279,7 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument("target", choices=TARGETS)
     options.add_argument("--count", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--seconds", type=float, default=math.inf, help="end after so many, whatever the count")
     options.add_argument("--only", type=int, help="make this one input, print it and feed it")
     chosen = options.parse_args(arguments)
     feed, seeds = TARGETS[chosen.target]
@@ -286,7 +289,9 @@ def main(arguments: Sequence[str]) -> int:
         print(repr(text))
         feed(text)
         return 0
-    report = run(feed, ((number, generator.make(number)) for number in range(chosen.count)))
+    until = time.monotonic() + chosen.seconds
+    numbers = takewhile(lambda _: time.monotonic() < until, range(chosen.count))
+    report = run(feed, ((number, generator.make(number)) for number in numbers))
     show(chosen.target, report)
     return 1 if report.found else 0
 

@@ -7,7 +7,8 @@ instructions in moby/buildkit), plus the ``.dockerignore`` rules (moby/patternma
     flags, mounts, instructions, interpreter what the eighteen instructions were told
     ports                                    the words of EXPOSE
     words, wildcard                          ``${NAME:-default}`` and its relatives
-    ignore, ignorepattern, pattern           which paths a pattern means
+    ignore, ignorepattern, ignoremachine,    which paths a pattern means
+    pattern
     rules, checking, check...                the build checks, which warn of what would build
 
 The law of the package: every text either parses or raises a `DockerfileError` that says where, and nothing is

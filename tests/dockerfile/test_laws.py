@@ -133,16 +133,19 @@ def test_what_is_pruned_holds_nothing_that_is_kept(rules: list[tuple[bool, str]]
         assert ignore.decide(f"{above}/{below}").excluded
 
 
-@given(st.text("ab*?/", min_size=1, max_size=8), st.text("ab/", max_size=8))
+pieces_of_patterns = st.sampled_from(["a", "b", "*", "**", "/", "?", "[^a]", "[ab]"])
+
+
+@given(st.lists(pieces_of_patterns, min_size=1, max_size=8).map("".join), st.text("ab/", max_size=8))
 @example("a**b**b*a", "a/b/ba")
-@example("*[^a]b*c", "xb/bc")
+@example("*[^a]b*a", "bb/ba")
 def test_ignore_pattern_matches_as_one_plain_regular_expression(pattern: str, path: str) -> None:
     import re
 
     pattern, path = clean_path(f"/{pattern}")[1:], clean_path(f"/{path}")[1:]
     if not pattern or not path or pattern.endswith("**") or pattern.startswith("**"):
         return  # BuildKit has tests of its own for these; they are among the recorded cases
-    spelt = {"*": "[^/]*", "?": "[^/]", "[": "["}
+    spelt = {"*": "[^/]*", "?": "[^/]"}
     rest = re.sub(r"\*\*/?|[*?]", lambda star: spelt.get(star[0], "(.*/)?"), pattern)
     plain = any(
         re.fullmatch(rest, path[:end]) for end in [*range(len(path)), len(path)] if path[end : end + 1] in ("/", "")
