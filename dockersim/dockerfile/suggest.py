@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -21,16 +22,26 @@ _MOST: Final = 200
 def nearest(word: str, options: Iterable[str]) -> str:
     """Return the option at most two edits away, or nothing; an exact match is not a suggestion."""
     best, best_distance = "", _FARTHEST + 1
-    letters = set(word)
-    for option in sorted(islice(options, _MOST)):
+    letters, length = frozenset(word), len(word)
+    for option, theirs in _with_letters(tuple(islice(options, _MOST))):
         if option == word:
             return ""
         # An edit adds one letter at most and takes one away at most: this settles most pairs without counting edits.
-        if abs(len(option) - len(word)) < best_distance and len(letters.difference(option)) < best_distance:
+        if (
+            abs(len(option) - length) < best_distance
+            and len(letters - theirs) < best_distance
+            and len(theirs - letters) < best_distance
+        ):
             distance = _edits(word, option)
             if distance < best_distance:
                 best, best_distance = option, distance
     return best
+
+
+@lru_cache(maxsize=8)
+def _with_letters(options: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Sort the options, each with its letters; a file with many mistakes asks about the same ones again and again."""
+    return tuple((option, frozenset(option)) for option in sorted(options))
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
