@@ -95,7 +95,7 @@ class _Room:
         if origin is None:
             place.mkdir(0o755)  # from=scratch: there is nothing in it
         else:
-            lay_out(origin, mounted_node(one, origin), place, self._layers)
+            lay_out(origin, mounted_node(one, origin), place)
         return place
 
     def _place(self) -> Path:
@@ -128,7 +128,7 @@ class _Room:
         """Make a cache's directory: a copy of its source, or empty with the owner and mode it asks for."""
         draft = self._place()
         if origin is not None:
-            lay_out(origin, origin.tree.root, draft, self._layers)
+            lay_out(origin, origin.tree.root, draft)
         else:
             draft.mkdir()
             draft.chmod(0o755 if one.mount.mode is None else one.mount.mode)
