@@ -17,7 +17,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dockersim.content import LayerStore
 from dockersim.digest import chain_id, hex_of, sha256
 from dockersim.dockerfile import MountType, Sharing
 from dockersim.engine.laying import lay_out
@@ -43,9 +42,7 @@ class Mounted(Struct, frozen=True):
 
 
 @contextmanager
-def mounted(
-    root: Path, layers: LayerStore, wanted: Sequence[tuple[RunMount, Origin | None]], given: Given
-) -> Iterator[Mounted]:
+def mounted(root: Path, wanted: Sequence[tuple[RunMount, Origin | None]], given: Given) -> Iterator[Mounted]:
     """Make mounts ready below ``root``, each with where its files come from; on leaving, all but caches is gone.
 
     Raises BuildError for a secret or an agent that is required and was not given.
@@ -54,7 +51,7 @@ def mounted(
         yield Mounted()
         return
     with ExitStack() as stack:
-        room = _Room(stack, root, layers, given)
+        room = _Room(stack, root, given)
         ready = [room.make(one, origin) for one, origin in wanted]
         yield Mounted(
             tuple(mount for found in ready for mount in found.mounts),
@@ -65,10 +62,9 @@ def mounted(
 class _Room:
     """Where the mounts of one command are made; what is on ``stack`` goes when the command has ended."""
 
-    def __init__(self, stack: ExitStack, root: Path, layers: LayerStore, given: Given) -> None:
+    def __init__(self, stack: ExitStack, root: Path, given: Given) -> None:
         self._stack = stack
         self._root = root
-        self._layers = layers
         self._given = given
         self._caches: dict[str, Path] = {}
         self._numbers = itertools.count()
