@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 
+from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.build import Source, arguments, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
@@ -21,16 +23,19 @@ from dockersim.views.steps import cache_lines
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to plan for")
 @click.option("--platform", help="Set platform, as linux/amd64")
+@asking
 @click.option("--why", is_flag=True, help="Explain each decision with the fields of the cache key")
 @pass_session
 def plan(
     session: Session,
+    /,
     path: str,
     file: str | None,
     build_args: tuple[str, ...],
     target: str | None,
     platform: str | None,
     why: bool,
+    **asked: Any,
 ) -> None:
     """Tell which steps of a build would be CACHED, which would be run, and why.
 
@@ -38,7 +43,7 @@ def plan(
     """
     engine = session.engine()
     with source_of(path, file) as source:
-        predicted = _predict(session, engine, source, arguments(build_args, os.environ), target, platform)
+        predicted = _predict(session, engine, source, arguments(build_args, os.environ), target, platform, asked)
     events = [step.event for step in predicted.steps]
     click.echo(plan_table(events))
     if why:
@@ -58,12 +63,13 @@ def _predict(
     build_args: dict[str, str],
     target: str | None,
     platform: str | None,
+    asked: dict[str, Any],
 ) -> Build:
     """Take every step of the prediction; a step that must fail is the last one."""
     predicted: Build | None = None
     try:
         predicted = engine.plan(
-            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text
+            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text, **asked
         )
         predicted.finish()
     except DockersimError as error:

@@ -67,17 +67,19 @@ class Engine:
         on_event: EventSink | None = None,
         secrets: Mapping[str, bytes] | None = None,
         agents: Mapping[str, str | os.PathLike[str]] | None = None,
+        add_hosts: Sequence[str] = (),
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
         ``dockerfile`` is a path (relative to the working directory, as docker takes it; None is ``Dockerfile`` in the
         context); ``text`` gives the Dockerfile itself instead, which is then only called by that name. ``on_event``
         is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
-        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. Raises ContextError or
-        DockerfileError for bad input; nothing has been written then.
+        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. ``add_hosts``
+        (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer. Raises
+        ContextError, DockerfileError or BuildError for bad input; nothing has been written then.
         """
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options(tags, build_args, target, no_cache, labels, platform)
+        options = self._options(tags, build_args, target, no_cache, labels, platform, add_hosts)
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(
             self.store,
@@ -104,10 +106,11 @@ class Engine:
         platform: str | None = None,
         text: str | None = None,
         on_event: EventSink | None = None,
+        add_hosts: Sequence[str] = (),
     ) -> Build:
         """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options((), build_args, target, False, None, platform)
+        options = self._options((), build_args, target, False, None, platform, add_hosts)
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
         driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
@@ -220,6 +223,7 @@ class Engine:
         no_cache: bool,
         labels: Mapping[str, str] | None,
         platform: str | None,
+        add_hosts: Sequence[str],
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
@@ -231,4 +235,13 @@ class Engine:
             tuple((labels or {}).items()),
             tuple(parse_reference(tag).canonical() for tag in tags),
             int(epoch) if epoch.isdigit() else None,
+            _hosts(add_hosts),
         )
+
+
+def _hosts(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    if not words:
+        return ()
+    from dockersim.engine.options import read_hosts  # addresses: most builds name none
+
+    return read_hosts(words)

@@ -13,7 +13,7 @@ from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Swi
 from dockersim.errors import DockerfileError
 from dockersim.solver.configure import Draft
 from dockersim.solver.mounting import SourceFinder, run_mounts
-from dockersim.solver.plan import CopyOp, RunOp, Source
+from dockersim.solver.plan import BuildOptions, CopyOp, RunOp, Source
 from dockersim.source import At
 
 _HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -23,7 +23,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 """Arguments that reach a RUN without an ARG, and never the cache key or history (reference, "Predefined ARGs")."""
 
 
-def run_op(run: Run, draft: Draft, build_args: Mapping[str, str], find: SourceFinder) -> RunOp:
+def run_op(run: Run, draft: Draft, options: BuildOptions, find: SourceFinder) -> RunOp:
     """Make the operation of a RUN. Raises DockerfileError for what is not supported, naming it."""
     _refuse_unsupported(run)
     program = run.program
@@ -36,8 +36,9 @@ def run_op(run: Run, draft: Draft, build_args: Mapping[str, str], find: SourceFi
         draft.container.working_dir or "/",
         run.network,
         (run.shell_text, program.body) if program else None,
-        _proxies(build_args),
+        _proxies(dict(options.build_args)),
         run_mounts(run, draft.scope.word(draft.escape, run.at), draft.container.working_dir, find),
+        options.add_hosts,
     )
 
 

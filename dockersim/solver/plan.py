@@ -34,6 +34,7 @@ class BuildOptions(Struct, frozen=True):
     """What the caller of a build asks for besides the Dockerfile.
 
     ``platform`` is like "linux/amd64". ``no_cache`` runs every step. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
+    ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts.
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -43,6 +44,7 @@ class BuildOptions(Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
     names: tuple[str, ...] = ()
     epoch: int | None = None
+    add_hosts: tuple[tuple[str, str], ...] = ()
 
 
 class StageSource(Struct, frozen=True):
@@ -90,7 +92,7 @@ class RunOp(Struct, frozen=True):
 
     ``script`` is a here-document that is a program of its own, as (path, text). ``proxies`` reach the command, and
     never the cache key.
-    ``mounts`` are in the order in which they are mounted.
+    ``mounts`` are in the order in which they are mounted. ``hosts`` are lines of /etc/hosts as (name, address).
     """
 
     argv: tuple[str, ...]
@@ -101,6 +103,7 @@ class RunOp(Struct, frozen=True):
     script: tuple[str, str] | None = None
     proxies: tuple[tuple[str, str], ...] = ()
     mounts: tuple[RunMount, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
 
 
 class CopyOp(Struct, frozen=True):
