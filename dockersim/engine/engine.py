@@ -15,6 +15,7 @@ from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
+from dockersim.engine.options import read_filter, read_hosts
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, DockerfileError
@@ -68,6 +69,7 @@ class Engine:
         secrets: Mapping[str, bytes] | None = None,
         agents: Mapping[str, str | os.PathLike[str]] | None = None,
         add_hosts: Sequence[str] = (),
+        no_cache_filter: Sequence[str] = (),
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
@@ -75,11 +77,12 @@ class Engine:
         context); ``text`` gives the Dockerfile itself instead, which is then only called by that name. ``on_event``
         is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
         (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. ``add_hosts``
-        (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer. Raises
-        ContextError, DockerfileError or BuildError for bad input; nothing has been written then.
+        (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer.
+        ``no_cache_filter`` names the stages whose steps are run whatever the cache knows. Raises ContextError,
+        DockerfileError or BuildError for bad input; nothing has been written then.
         """
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options(tags, build_args, target, no_cache, labels, platform, add_hosts)
+        options = self._options(tags, build_args, target, no_cache, labels, platform, add_hosts, no_cache_filter)
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(
             self.store,
@@ -107,10 +110,11 @@ class Engine:
         text: str | None = None,
         on_event: EventSink | None = None,
         add_hosts: Sequence[str] = (),
+        no_cache_filter: Sequence[str] = (),
     ) -> Build:
         """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options((), build_args, target, False, None, platform, add_hosts)
+        options = self._options((), build_args, target, False, None, platform, add_hosts, no_cache_filter)
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
         driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
@@ -224,6 +228,7 @@ class Engine:
         labels: Mapping[str, str] | None,
         platform: str | None,
         add_hosts: Sequence[str],
+        no_cache_filter: Sequence[str],
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
@@ -235,13 +240,6 @@ class Engine:
             tuple((labels or {}).items()),
             tuple(parse_reference(tag).canonical() for tag in tags),
             int(epoch) if epoch.isdigit() else None,
-            _hosts(add_hosts),
+            read_hosts(add_hosts),
+            read_filter(no_cache_filter, no_cache=no_cache),
         )
-
-
-def _hosts(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    if not words:
-        return ()
-    from dockersim.engine.options import read_hosts  # addresses: most builds name none
-
-    return read_hosts(words)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dockersim.errors import BuildError
 
@@ -27,6 +26,13 @@ def read_hosts(words: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(pair for word in words for pair in _host(word))
 
 
+def read_filter(words: Sequence[str], *, no_cache: bool) -> tuple[str, ...]:
+    """Read the stages of every --no-cache-filter. Raises BuildError if ``no_cache`` is asked for as well."""
+    if words and no_cache:
+        raise BuildError("--no-cache and --no-cache-filter cannot currently be used together", hint="leave one out")
+    return tuple(",".join(words).split(",")) if words else ()
+
+
 def _host(word: str) -> Iterator[tuple[str, str]]:
     name, separator, addresses = word.partition("=" if "=" in word else ":")
     if not separator or not name or not addresses or name.split() != [name]:
@@ -40,6 +46,8 @@ def _host(word: str) -> Iterator[tuple[str, str]]:
 
 def _address(text: str, word: str) -> str:
     """Check an address and spell it as Go does; a zone (``fe80::1%eth0``) is no part of one there."""
+    import ipaddress  # most builds name no address
+
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ipaddress.ip_address(bare)

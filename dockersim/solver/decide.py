@@ -33,6 +33,20 @@ def nothing_to_decide(step: StepPlan) -> CacheDecision:
     return CacheDecision(Verdict.NOT_NEEDED, because)
 
 
+def disabled(key: CacheKey, option: str) -> CacheDecision:
+    """Say that ``option`` has the step run, whatever the cache knows."""
+    which = "every step of this stage" if "=" in option else "every step"
+    return CacheDecision(Verdict.DISABLED, f"{option}: {which} is run", key)
+
+
+def on_top_of_disabled(key: CacheKey, option: str) -> CacheDecision:
+    """Say that the step is run since one below it was: what the cache knows was made on top of another layer.
+
+    BuildKit, solver/edge.go: a vertex with ``IgnoreCache`` shows no cache keys to those that build on it.
+    """
+    return CacheDecision(Verdict.MISS, f"a step below was run anew ({option}), so this one is, too", key)
+
+
 def _why_hit(key: CacheKey) -> str:
     reasons = ["same instruction", "same step below"]
     if key.inputs:

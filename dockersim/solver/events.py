@@ -25,7 +25,7 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
     """Only when predicting: it depends on files that another stage has yet to make."""
     DISABLED = "disabled"
-    """--no-cache."""
+    """--no-cache, or --no-cache-filter with the name of the stage."""
     NOT_NEEDED = "not-needed"
     """The instruction only changes the config (or is FROM): there is nothing to run, so nothing to look up."""
 

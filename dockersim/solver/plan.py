@@ -33,7 +33,8 @@ class VariableUse(Struct, frozen=True):
 class BuildOptions(Struct, frozen=True):
     """What the caller of a build asks for besides the Dockerfile.
 
-    ``platform`` is like "linux/amd64". ``no_cache`` runs every step. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
+    ``platform`` is like "linux/amd64". ``no_cache`` runs every step, ``no_cache_filter`` those of the
+    stages it names, and what is built on top of them. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
     ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts.
     """
 
@@ -45,6 +46,20 @@ class BuildOptions(Struct, frozen=True):
     names: tuple[str, ...] = ()
     epoch: int | None = None
     add_hosts: tuple[tuple[str, str], ...] = ()
+    no_cache_filter: tuple[str, ...] = ()
+
+    def disabling(self, stage: str) -> str:
+        """Give the option that keeps the steps of a stage from coming out of the cache, "" if there is none.
+
+        As in BuildKit (frontend/dockerui, ``IsNoCache``) only names count, not numbers, in whatever case; a name that
+        no stage has means nothing, "" beside others the stages without a name, and "" alone all stages.
+        """
+        if self.no_cache:
+            return "--no-cache"
+        if self.no_cache_filter == ("",):
+            return "--no-cache-filter"
+        named = any(name.lower() == stage.lower() for name in self.no_cache_filter)
+        return f"--no-cache-filter={stage}" if named else ""
 
 
 class StageSource(Struct, frozen=True):

@@ -149,6 +149,7 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "names": list(options.names),
         "epoch": options.epoch,
         "add_hosts": [list(pair) for pair in options.add_hosts],
+        "no_cache_filter": list(options.no_cache_filter),
     }
 
 
@@ -162,4 +163,5 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         names=tuple(fields["names"]),
         epoch=fields["epoch"],
         add_hosts=tuple((name, address) for name, address in fields.get("add_hosts", ())),
+        no_cache_filter=tuple(fields.get("no_cache_filter", ())),
     )

@@ -1,4 +1,4 @@
-"""Options of a build that change how its commands run: --add-host."""
+"""Options of a build that change how its steps are run and found: --add-host, --no-cache-filter."""
 
 from __future__ import annotations
 
@@ -76,3 +76,80 @@ def test_a_recorded_build_with_hosts_can_be_replayed(engine: Engine, context: Pa
     again = replay(engine.trace(build))
     again.finish()
     assert [step.cache for step in again.steps] == [step.cache for step in build.steps]
+
+
+# ---------------------------------------------------------------- --no-cache-filter
+
+STAGES = """FROM busybox AS Tools
+WORKDIR /work
+RUN echo made > made
+FROM busybox
+COPY --from=tools /work/made /
+RUN echo two
+FROM tools AS last
+RUN echo three
+COPY --link --from=1 /made /linked
+COPY --from=1 /made /copied
+WORKDIR /end
+"""
+
+
+def _verdicts(build: Build) -> list[str]:
+    return [step.cache.verdict.value for step in build.steps if step.vertex and step.keyword != "FROM"]
+
+
+@pytest.mark.parametrize(
+    ("filtered", "expected"),
+    [
+        # What is built on top of a step that was run anew is run; files that are the same as before are the same.
+        (["tools"], "hit disabled  hit hit  miss hit miss miss"),
+        (["TOOLS,nosuch"], "hit disabled  hit hit  miss hit miss miss"),
+        (["last"], "hit hit  hit hit  disabled disabled disabled miss"),
+        (["last", "tools"], "hit disabled  hit hit  disabled disabled disabled miss"),
+        (["nosuch", "1"], "hit hit  hit hit  hit hit hit hit"),
+        (["last,"], "hit hit  disabled disabled  disabled disabled disabled miss"),
+        ([""], "hit disabled  disabled disabled  disabled disabled disabled miss"),
+    ],
+)
+def test_the_steps_of_the_named_stages_are_run(
+    engine: Engine, context: Path, filtered: list[str], expected: str
+) -> None:
+    _built(engine, context, STAGES)
+    assert _verdicts(_built(engine, context, STAGES, no_cache_filter=filtered)) == expected.split()
+
+
+def test_a_plan_knows_the_option(engine: Engine, context: Path) -> None:
+    _built(engine, context, STAGES)
+    planned = engine.plan(context, text=STAGES, no_cache_filter=["last"])
+    planned.finish()
+    assert _verdicts(planned) == ["hit", "hit", "hit", "hit", "disabled", "disabled", "disabled", "miss"]
+
+
+def test_the_reason_names_the_option(engine: Engine, context: Path) -> None:
+    _built(engine, context, STAGES)
+    build = _built(engine, context, STAGES, no_cache_filter=["tools"])
+    reasons = {step.at.line: step.cache.because for step in build.steps}
+    assert reasons[3] == "--no-cache-filter=tools: every step of this stage is run"
+    assert reasons[8] == "a step below was run anew (--no-cache-filter=tools), so this one is, too"
+
+
+def test_what_was_run_anew_is_shared_and_so_is_what_follows_from_it(engine: Engine, context: Path) -> None:
+    text = "FROM busybox AS a\nRUN cat /proc/uptime > /when\nFROM busybox AS b\nRUN cat /proc/uptime > /when\n"
+    text += "RUN cp /when /then\nCOPY --from=a /when /a"
+    _built(engine, context, text)
+    build = _built(engine, context, text, no_cache_filter=["a"])
+    assert _verdicts(build) == ["disabled", "hit", "miss", "miss"]
+    assert build.step is not None
+    assert len({build.step.files.text(path) for path in ("/a", "/when", "/then")}) == 1
+
+
+def test_no_cache_leaves_a_workdir_with_nothing_run_below_it_alone(engine: Engine, context: Path) -> None:
+    _built(engine, context, STAGES)
+    assert _verdicts(_built(engine, context, STAGES, no_cache=True)) == [
+        "hit", "disabled", "disabled", "disabled", "disabled", "disabled", "disabled", "miss",
+    ]  # fmt: skip
+
+
+def test_both_options_at_once_are_refused(engine: Engine, context: Path) -> None:
+    with pytest.raises(BuildError, match="--no-cache and --no-cache-filter cannot currently be used together"):
+        _built(engine, context, STAGES, no_cache=True, no_cache_filter=["tools"])
