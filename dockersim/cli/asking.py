@@ -12,6 +12,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--add-host", "add_hosts", multiple=True, metavar="HOST:IP",
                  help='Add a custom host-to-IP mapping for RUN (an IP, or "host-gateway")'),
+    click.option("--network", default="default", metavar="default|none|host",
+                 help="Set the networking mode for the RUN instructions during build"),
     click.option("--no-cache-filter", "no_cache_filter", multiple=True, metavar="STAGE[,STAGE]",
                  help="Do not cache the specified stages"),
 )  # fmt: skip

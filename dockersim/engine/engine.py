@@ -15,7 +15,7 @@ from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
-from dockersim.engine.options import read_filter, read_hosts
+from dockersim.engine.options import read_filter, read_hosts, read_network
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, DockerfileError
@@ -70,6 +70,7 @@ class Engine:
         agents: Mapping[str, str | os.PathLike[str]] | None = None,
         add_hosts: Sequence[str] = (),
         no_cache_filter: Sequence[str] = (),
+        network: str = "default",
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
@@ -78,11 +79,14 @@ class Engine:
         is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
         (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. ``add_hosts``
         (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer.
-        ``no_cache_filter`` names the stages whose steps are run whatever the cache knows. Raises ContextError,
-        DockerfileError or BuildError for bad input; nothing has been written then.
+        ``no_cache_filter`` names the stages whose steps are run whatever the cache knows. ``network`` ("default",
+        "none", "host") counts for each RUN without a --network of its own. Raises ContextError, DockerfileError or
+        BuildError for bad input; nothing has been written then.
         """
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options(tags, build_args, target, no_cache, labels, platform, add_hosts, no_cache_filter)
+        options = self._options(
+            tags, build_args, target, no_cache, labels, platform, add_hosts, no_cache_filter, network
+        )
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(
             self.store,
@@ -111,10 +115,11 @@ class Engine:
         on_event: EventSink | None = None,
         add_hosts: Sequence[str] = (),
         no_cache_filter: Sequence[str] = (),
+        network: str = "default",
     ) -> Build:
         """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options((), build_args, target, False, None, platform, add_hosts, no_cache_filter)
+        options = self._options((), build_args, target, False, None, platform, add_hosts, no_cache_filter, network)
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
         driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
@@ -229,6 +234,7 @@ class Engine:
         platform: str | None,
         add_hosts: Sequence[str],
         no_cache_filter: Sequence[str],
+        network: str,
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
@@ -242,4 +248,5 @@ class Engine:
             int(epoch) if epoch.isdigit() else None,
             read_hosts(add_hosts),
             read_filter(no_cache_filter, no_cache=no_cache),
+            read_network(network),
         )

@@ -33,6 +33,13 @@ def read_filter(words: Sequence[str], *, no_cache: bool) -> tuple[str, ...]:
     return tuple(",".join(words).split(",")) if words else ()
 
 
+def read_network(word: str) -> str:
+    """Read --network, "" for the default. Raises BuildError for a network of docker's, which builds have none of."""
+    if word not in ("", "default", "none", "host"):
+        raise BuildError(f'network mode "{word}" not supported by buildkit', hint="use default, none or host")
+    return word or "default"
+
+
 def _host(word: str) -> Iterator[tuple[str, str]]:
     name, separator, addresses = word.partition("=" if "=" in word else ":")
     if not separator or not name or not addresses or name.split() != [name]:

@@ -35,7 +35,8 @@ class BuildOptions(Struct, frozen=True):
 
     ``platform`` is like "linux/amd64". ``no_cache`` runs every step, ``no_cache_filter`` those of the
     stages it names, and what is built on top of them. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
-    ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts.
+    ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts. ``network`` is that of a RUN which says
+    nothing of its own: "default", "none" or "host".
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -47,6 +48,7 @@ class BuildOptions(Struct, frozen=True):
     epoch: int | None = None
     add_hosts: tuple[tuple[str, str], ...] = ()
     no_cache_filter: tuple[str, ...] = ()
+    network: str = "default"
 
     def disabling(self, stage: str) -> str:
         """Give the option that keeps the steps of a stage from coming out of the cache, "" if there is none.

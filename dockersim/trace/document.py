@@ -150,6 +150,7 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "epoch": options.epoch,
         "add_hosts": [list(pair) for pair in options.add_hosts],
         "no_cache_filter": list(options.no_cache_filter),
+        "network": options.network,
     }
 
 
@@ -164,4 +165,5 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         epoch=fields["epoch"],
         add_hosts=tuple((name, address) for name, address in fields.get("add_hosts", ())),
         no_cache_filter=tuple(fields.get("no_cache_filter", ())),
+        network=fields.get("network", "default"),
     )

@@ -1,4 +1,4 @@
-"""Options of a build that change how its steps are run and found: --add-host, --no-cache-filter."""
+"""Options of a build that change how its steps are run and found: --add-host, --no-cache-filter, --network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from dockersim import Engine, replay
 from dockersim.engine import Build
 from dockersim.engine.options import read_hosts
-from dockersim.errors import BuildError
+from dockersim.errors import BuildError, DockerfileError
 from dockersim.solver import Verdict
 
 
@@ -153,3 +153,48 @@ def test_no_cache_leaves_a_workdir_with_nothing_run_below_it_alone(engine: Engin
 def test_both_options_at_once_are_refused(engine: Engine, context: Path) -> None:
     with pytest.raises(BuildError, match="--no-cache and --no-cache-filter cannot currently be used together"):
         _built(engine, context, STAGES, no_cache=True, no_cache_filter=["tools"])
+
+
+# ---------------------------------------------------------------- --network
+
+
+@pytest.mark.parametrize(
+    ("network", "flag", "expected"),
+    [
+        ("default", "", "host"),
+        ("none", "", "none"),
+        ("host", "", "host"),
+        ("host", "--network=none", "none"),
+        ("default", "--network=none", "none"),
+        ("host", "--network=host", "host"),
+        ("none", "--network=default", "none"),
+    ],
+)
+def test_the_network_of_the_build_counts_for_a_run_without_one(
+    engine: Engine, context: Path, network: str, flag: str, expected: str
+) -> None:
+    build = _built(engine, context, f"FROM busybox\nRUN {flag} cat /proc/net/dev", network=network)
+    assert build.step is not None
+    names = {line.split(":")[0].strip() for line in build.step.output.splitlines()[2:]}
+    here = {line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]}
+    assert names == ({"lo"} if expected == "none" else here)
+
+
+def test_another_network_misses_and_says_so(engine: Engine, context: Path) -> None:
+    text = "FROM busybox\nRUN true"
+    _built(engine, context, text)
+    planned = engine.plan(context, text=text, network="none")
+    planned.finish()
+    assert planned.step is not None and planned.step.cache.because == "flag --network is new (none)"
+
+
+def test_a_run_may_have_the_hosts_network_only_if_the_build_may(engine: Engine, context: Path) -> None:
+    text = "FROM busybox\nRUN --network=host true"
+    with pytest.raises(DockerfileError, match=r"network\.host is not allowed"):
+        _built(engine, context, text)
+    assert _built(engine, context, text, network="host").ok
+
+
+def test_a_network_of_docker_is_refused(engine: Engine, context: Path) -> None:
+    with pytest.raises(BuildError, match='network mode "mine" not supported by buildkit; use default, none or host'):
+        _built(engine, context, "FROM busybox", network="mine")
