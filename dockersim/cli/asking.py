@@ -16,6 +16,8 @@ _OPTIONS = (
                  help="Set the networking mode for the RUN instructions during build"),
     click.option("--no-cache-filter", "no_cache_filter", multiple=True, metavar="STAGE[,STAGE]",
                  help="Do not cache the specified stages"),
+    click.option("--cache-from", "cache_from", multiple=True, metavar="NAME|type=local,src=DIR",
+                 help="External cache sources"),
 )  # fmt: skip
 
 

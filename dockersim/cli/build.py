@@ -42,6 +42,8 @@ class Source(Struct, frozen=True):
 @click.option("--ssh", "agents", multiple=True, metavar="default|ID[=SOCKET]",
               help="Lend an ssh agent to RUN --mount=type=ssh")  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
+@click.option("--cache-to", multiple=True, metavar="type=local,dest=DIR[,mode=max]",
+              help="Cache export destinations (also type=registry,ref=NAME)")  # fmt: skip
 @asking
 @click.option("--pull", is_flag=True, help="Always attempt to pull a newer version of the base images")
 @click.option("--platform", help="Set platform, as linux/amd64")

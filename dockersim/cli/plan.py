@@ -13,6 +13,7 @@ from dockersim.cli.build import Source, arguments, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine import Build, Engine
 from dockersim.errors import DockersimError
+from dockersim.solver import CacheMoved, Event
 from dockersim.views.predictions import plan_summary, plan_table
 from dockersim.views.steps import cache_lines
 
@@ -56,6 +57,11 @@ def plan(
         raise Ended(FAILED)
 
 
+def _tell_of_caches(session: Session, event: Event) -> None:
+    if isinstance(event, CacheMoved):
+        session.note(f"{event.title}: {event.text}")
+
+
 def _predict(
     session: Session,
     engine: Engine,
@@ -69,7 +75,14 @@ def _predict(
     predicted: Build | None = None
     try:
         predicted = engine.plan(
-            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text, **asked
+            source.context,
+            source.dockerfile,
+            build_args,
+            target,
+            platform=platform,
+            text=source.text,
+            on_event=lambda event: _tell_of_caches(session, event),
+            **asked,
         )
         predicted.finish()
     except DockersimError as error:

@@ -15,7 +15,7 @@ from dockersim.cli.build import arguments, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.cli.walker import Walker
 from dockersim.errors import DockersimError
-from dockersim.solver import Event, OutputWritten
+from dockersim.solver import CacheMoved, Event, OutputWritten
 
 
 @click.command()
@@ -65,9 +65,11 @@ def step(
 
 
 def _stream(event: Event) -> None:
-    """Show a command's output while it runs."""
+    """Show a command's output while it runs, and what becomes of imported caches."""
     if isinstance(event, OutputWritten):
         click.echo(event.text, nl=False)
+    elif isinstance(event, CacheMoved):
+        click.echo(f"{event.title}: {event.text}")
 
 
 def typed(stream: TextIO) -> Iterator[tuple[str, ...]]:

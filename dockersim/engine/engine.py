@@ -20,11 +20,12 @@ from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, DockerfileError
 from dockersim.oci import parse_reference
-from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
+from dockersim.solver import BuildOptions, Event, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
     from dockersim.containers import Containers
+    from dockersim.engine.remotecache import RemoteCaches
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
 
@@ -71,6 +72,8 @@ class Engine:
         add_hosts: Sequence[str] = (),
         no_cache_filter: Sequence[str] = (),
         network: str = "default",
+        cache_from: Sequence[str] = (),
+        cache_to: Sequence[str] = (),
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
@@ -80,24 +83,31 @@ class Engine:
         (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. ``add_hosts``
         (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer.
         ``no_cache_filter`` names the stages whose steps are run whatever the cache knows. ``network`` ("default",
-        "none", "host") counts for each RUN without a --network of its own. Raises ContextError, DockerfileError or
-        BuildError for bad input; nothing has been written then.
+        "none", "host") counts for each RUN without a --network of its own. ``cache_from`` and ``cache_to`` are written
+        as for docker (``"type=local,dest=DIR,mode=max"``, ``"type=registry,ref=NAME"``, ``"NAME"``): where steps are
+        looked for besides this root, and where they are exported to when the image is made. Raises ContextError,
+        DockerfileError or BuildError for bad input; nothing has been written then.
         """
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options(
             tags, build_args, target, no_cache, labels, platform, add_hosts, no_cache_filter, network
         )
         files = open_context(folder, file, self.root / "contexts")
+
+        def tell(event: Event) -> None:
+            build.tell(event)  # which is made below
+
         finder = ImageFinder(
             self.store,
             lambda: self.shipping,
             stand_ins=self.stand_ins,
-            tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
+            tell=tell,
         )
         driver = ExecuteDriver(
             self.store, files, f"{folder.resolve()}:{file}", finder.find, host=lambda: self.host, epoch=options.epoch,
             given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
-            on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
+            on_event=tell,
+            caches=self._caches(tell, cache_from, cache_to),
         )  # fmt: skip
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
         build.options, build.file = options, file.name
@@ -116,13 +126,27 @@ class Engine:
         add_hosts: Sequence[str] = (),
         no_cache_filter: Sequence[str] = (),
         network: str = "default",
+        cache_from: Sequence[str] = (),
     ) -> Build:
-        """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
+        """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written.
+
+        Of the imported caches only directories are looked into.
+        """
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options((), build_args, target, False, None, platform, add_hosts, no_cache_filter, network)
         files = open_context(folder, file, self.root / "contexts")
+
+        def tell(event: Event) -> None:
+            build.tell(event)  # which is made below
+
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
-        driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
+        driver = PredictDriver(
+            self.store,
+            files,
+            f"{folder.resolve()}:{file}",
+            finder.find_here,
+            self._caches(tell, cache_from, fetching=False),
+        )
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
         build.options, build.file = options, file.name
         return build
@@ -223,6 +247,17 @@ class Engine:
             raise DockerfileError(message, hint=f"write one at {file}, or name another with -f") from None
         except OSError as error:
             raise DockerfileError(f"failed to read dockerfile: open {file}: {error.strerror}") from error
+
+    def _caches(
+        self, tell: EventSink, sources: Sequence[str], targets: Sequence[str] = (), *, fetching: bool = True
+    ) -> RemoteCaches | None:
+        """Read --cache-from and --cache-to, if either is given."""
+        if not sources and not targets:
+            return None
+        from dockersim.engine.remotecache import RemoteCaches, read_exports, read_imports  # most builds have no other
+
+        return RemoteCaches(self.store.layers, lambda: self.shipping, tell, read_imports(sources),
+                            read_exports(targets), fetching=fetching)  # fmt: skip
 
     def _options(
         self,

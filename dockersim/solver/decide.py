@@ -15,7 +15,7 @@ _SHOWN = 3
 def decide(key: CacheKey, answer: CacheAnswer) -> CacheDecision:
     """Turn the cache's answer into a verdict with a reason."""
     if answer.found is not None:
-        return CacheDecision(Verdict.HIT, _why_hit(key), key)
+        return CacheDecision(Verdict.HIT, _why_hit(key, answer.origin), key)
     if answer.lost:
         return CacheDecision(Verdict.MISS, "it was built before, but its layer has been removed from the store", key)
     if answer.nearest is None:
@@ -47,14 +47,15 @@ def on_top_of_disabled(key: CacheKey, option: str) -> CacheDecision:
     return CacheDecision(Verdict.MISS, f"a step below was run anew ({option}), so this one is, too", key)
 
 
-def _why_hit(key: CacheKey) -> str:
+def _why_hit(key: CacheKey, origin: str) -> str:
     reasons = ["same instruction", "same step below"]
     if key.inputs:
         count = sum(entry.kind == "file" for entry in key.inputs)
         reasons.append(f"same content of {count} file{'s' * (count != 1)}")
     if key.instruction.startswith("RUN"):
         reasons.append("same environment")
-    return f"built before: {', '.join(reasons)} (key {short(key.digest)})"
+    where = f"found in the imported cache {origin}" if origin else "built before"
+    return f"{where}: {', '.join(reasons)} (key {short(key.digest)})"
 
 
 def _why_miss(key: CacheKey, nearest: CacheKey, found: tuple[Difference, ...]) -> str:

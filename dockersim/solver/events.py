@@ -87,6 +87,13 @@ class ImageAwaited(Struct, frozen=True):
     text: str
 
 
+class CacheMoved(Struct, frozen=True):
+    """A cache is being imported or exported; ``title`` is BuildKit's name for it, ``text`` one line of progress."""
+
+    title: str
+    text: str
+
+
 class StepFinished(Struct, frozen=True):
     """A step was ended, well or not.
 
@@ -111,4 +118,6 @@ class BuildFinished(Struct, frozen=True):
     image: ImageCommitted | None = None
 
 
-Event: TypeAlias = ImageAwaited | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+Event: TypeAlias = (
+    ImageAwaited | CacheMoved | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+)
