@@ -18,9 +18,13 @@ from dockersim.engine.remotecache import Mode, read_exports, read_imports
 from dockersim.engine.remotecache.document import MEDIA_TYPE, CacheConfig, CacheRecord
 from dockersim.errors import BuildError, ContentError, DockersimError, StoreError
 from dockersim.oci import Index, Manifest, media_types
+from dockersim.registry.server.service import make_app
 from dockersim.solver import CacheMoved, Event, State
+from tests.registry.conftest import debian_registry, serving
 
 from .conftest import MakeEngine
+
+__all__ = ["debian_registry"]  # a fixture
 
 TEXT = """FROM busybox AS made
 WORKDIR /work
@@ -143,22 +147,44 @@ def test_a_plan_looks_into_a_directory_and_writes_nothing(
     assert CacheMoved("importing cache manifest from alice/app:latest", "left out: a plan asks no registry") in said
 
 
-def test_an_empty_root_finds_every_step_in_a_registry(
-    roots: tuple[Engine, Engine], context: Path, tmp_path: Path
-) -> None:
-    from dockersim.registry.server.service import make_app
-    from tests.registry.conftest import serving
-
-    with serving(make_app(tmp_path / "registry")) as address:
-        name = f"{address.registry}/alice/app:cache"
-        for engine in roots:
-            engine.shipping.login(address.registry, "alice", "wonderland")
-        _, said = _built(roots[0], context, cache_to=[f"type=registry,ref={name},mode=max"])
-        assert said[-1].startswith("exporting cache to registry: writing cache image manifest sha256:")
-        build, said = _built(roots[1], context, cache_from=["127.0.0.1:9/nobody/here", name])
+def _through(registry: str, roots: tuple[Engine, Engine], context: Path) -> None:
+    name = f"{registry}/alice/app:cache"
+    _, said = _built(roots[0], context, cache_to=[f"type=registry,ref={name},mode=max"])
+    assert said[-1].startswith("exporting cache to registry: writing cache image manifest sha256:")
+    build, said = _built(roots[1], context, cache_from=["127.0.0.1:9/nobody/here", name])
     assert set(_cached(build).values()) == {True}
     assert build.step is not None and f"found in the imported cache {name}: " in build.step.cache.because
     assert said[0].startswith("importing cache manifest from 127.0.0.1:9/nobody/here:latest: WARNING: it is not used: ")
+
+
+def test_an_empty_root_finds_every_step_in_the_practice_registry(
+    roots: tuple[Engine, Engine], context: Path, tmp_path: Path
+) -> None:
+    with serving(make_app(tmp_path / "registry")) as address:
+        for engine in roots:
+            engine.shipping.login(address.registry, "alice", "wonderland")
+        _through(address.registry, roots, context)
+
+
+@pytest.mark.peer
+def test_an_empty_root_finds_every_step_in_debians_registry(
+    roots: tuple[Engine, Engine],
+    context: Path,
+    debian_registry: str,
+) -> None:
+    _through(debian_registry.removeprefix("http://"), roots, context)
+
+
+def test_an_image_is_no_cache(roots: tuple[Engine, Engine], context: Path, tmp_path: Path) -> None:
+    with serving(make_app(tmp_path / "registry")) as address:
+        name = f"{address.registry}/alice/app"
+        roots[0].shipping.login(address.registry, "alice", "wonderland")
+        _built(roots[0], context, tags=[name])
+        roots[0].shipping.push(name, lambda event: None)
+        build, said = _built(roots[1], context, cache_from=[name])
+    assert build.ok and said[0].endswith(
+        "it is not used: it holds no build cache of dockersim, but application/vnd.oci.image.config.v1+json"
+    )
 
 
 # ---------------------------------------------------------------- hostile caches
@@ -211,7 +237,10 @@ def _annotation(value: str) -> Callable[[Path], None]:
 
 
 def _index(data: bytes) -> Callable[[Path], None]:
-    return lambda cache: (cache / "index.json").write_bytes(data) and None  # type: ignore[return-value]
+    def change(cache: Path) -> None:
+        (cache / "index.json").write_bytes(data)
+
+    return change
 
 
 def _damaged_document(cache: Path) -> None:

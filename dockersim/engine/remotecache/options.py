@@ -89,6 +89,7 @@ def _export(fields: dict[str, str]) -> CacheOption:
         case "registry":
             option = CacheOption("registry", _name(fields), mode, ignore)
         case "inline":
+            # Deviation: BuildKit can also keep the cache in the config of the image it builds (type=inline).
             hint = "use --cache-to type=registry,ref=NAME"
             raise BuildError("a cache inside the image (type=inline) is not supported", hint=hint)
         case other:
