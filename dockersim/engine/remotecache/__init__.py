@@ -2,7 +2,7 @@
 
 What is carried is little: for each step the digest of its cache key and what it came to (``document``), and the layers
 it made, as the blobs of an OCI image manifest in a directory or a repository (``places``). Whoever has the same
-Dockerfile, base image and files makes the same keys, and so finds the steps there (``importing``). The real thing is
+Dockerfile, base image and files makes the same keys, and so finds the steps there (``carrying``). The real thing is
 BuildKit's cache/remotecache.
 
 The law: nothing of it is trusted but the word that this key gave this layer. Every document is checked field by field,
