@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec import Struct
 
+from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.progress import CHOICES, Progress, progress_for, show_failure
 from dockersim.cli.session import Session, pairs, pass_session
@@ -40,6 +42,9 @@ class Source(Struct, frozen=True):
 @click.option("--ssh", "agents", multiple=True, metavar="default|ID[=SOCKET]",
               help="Lend an ssh agent to RUN --mount=type=ssh")  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
+@click.option("--cache-to", multiple=True, metavar="type=local,dest=DIR[,mode=max]",
+              help="Cache export destinations (also type=registry,ref=NAME)")  # fmt: skip
+@asking
 @click.option("--pull", is_flag=True, help="Always attempt to pull a newer version of the base images")
 @click.option("--platform", help="Set platform, as linux/amd64")
 @click.option("--progress", type=click.Choice(CHOICES), default="auto", help="How the build shows")
@@ -51,6 +56,7 @@ class Source(Struct, frozen=True):
 @pass_session
 def build(
     session: Session,
+    /,
     path: str,
     tags: tuple[str, ...],
     file: str | None,
@@ -68,6 +74,7 @@ def build(
     trace: Path | None,
     sandbox: str | None,
     yes_stand_in: bool,
+    **asked: Any,
 ) -> None:
     """Build an image from a Dockerfile.
 
@@ -84,7 +91,7 @@ def build(
             refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
         begun = begin(
             session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
-            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents),
+            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents), **asked,
         )  # fmt: skip
         image_id = take(session, engine, begun, shown, trace)
     if iidfile is not None:

@@ -148,6 +148,9 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "labels": dict(options.labels),
         "names": list(options.names),
         "epoch": options.epoch,
+        "add_hosts": [list(pair) for pair in options.add_hosts],
+        "no_cache_filter": list(options.no_cache_filter),
+        "network": options.network,
     }
 
 
@@ -160,4 +163,7 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         labels=tuple(fields["labels"].items()),
         names=tuple(fields["names"]),
         epoch=fields["epoch"],
+        add_hosts=tuple((name, address) for name, address in fields.get("add_hosts", ())),
+        no_cache_filter=tuple(fields.get("no_cache_filter", ())),
+        network=fields.get("network", "default"),
     )
