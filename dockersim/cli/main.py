@@ -53,6 +53,7 @@ OURS: Final[Table] = {
     "demo": ("demo.command:demo", "The whole tutorial in one command"),
     "step": ("step:step", "Walk through a build one instruction at a time, forwards and backwards"),
     "plan": ("plan:plan", "Tell which steps would be CACHED, and why, without building"),
+    "context": ("context:context", "Show what is in a build context, what is sent of it, and what uses it"),
     "base": ("main:base", "Base images that are made on this machine"),
     "registry": ("main:registry", "The practice registry"),
     "lab": ("lab:lab", "Open JupyterLab on the lessons"),

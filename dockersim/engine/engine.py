@@ -19,10 +19,11 @@ from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, DockerfileError
 from dockersim.oci import parse_reference
-from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
+from dockersim.solver import BuildOptions, Plan, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
+    from dockersim.analysis import Caution, ContextXray
     from dockersim.containers import Containers
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
@@ -114,6 +115,36 @@ class Engine:
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
         build.options, build.file = options, file.name
         return build
+
+    def context(
+        self,
+        path: str | os.PathLike[str] = ".",
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        *,
+        text: str | None = None,
+        everything: bool = False,
+    ) -> tuple[ContextXray, tuple[Caution, ...]]:
+        """Take the X-ray of a build context, with what should rather not be in it; no file is written or sent.
+
+        A directory that is left out as a whole is one row, unless ``everything`` is asked for. Raises ContextError or
+        DockerfileError for a bad context or ignore file; a bad Dockerfile only leaves the uses of the files unknown.
+        """
+        from dockersim.analysis import cautions
+        from dockersim.engine.xray import examine, plan_without_images, private_keys
+
+        folder = Path(path)
+        files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / "Dockerfile", None)
+
+        def plan() -> Plan:
+            _, file, source = self._read(folder, dockerfile, text)
+            options = self._options((), build_args, target, False, None, None)
+            finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
+            return plan_without_images(parse(source, file=file.name), options, finder.find_here)
+
+        xray = examine(files, plan, everything=everything)
+        return xray, cautions(xray.files, private_keys(files, xray))
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
