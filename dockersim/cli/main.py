@@ -203,14 +203,16 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     type=click.Path(path_type=Path, file_okay=False),
     help="Directory of images, cache and containers (default: DOCKERSIM_HOME, else your data directory)",
 )
+@click.option("-D", "--debug", is_flag=True, help="Enable debug mode: tell more of what a build warns of")
 @click.option(
     "-v", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version"
 )
 @click.pass_context
-def main(context: click.Context, root: Path | None) -> None:
+def main(context: click.Context, root: Path | None, debug: bool) -> None:
     """Build real container images one instruction at a time, forwards and backwards, without Docker."""
     if context.obj is None:
         context.obj = Session()
         context.call_on_close(context.obj.close)
     if root is not None:
         context.obj.root = root
+    context.obj.debug = context.obj.debug or debug

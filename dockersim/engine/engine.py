@@ -17,7 +17,7 @@ from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
-from dockersim.errors import ContextError, DockerfileError
+from dockersim.errors import ContextError, DockerfileError, ImageNotFound, InvalidReference
 from dockersim.oci import parse_reference
 from dockersim.solver import BuildOptions, Plan, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
@@ -25,6 +25,7 @@ from dockersim.solver.configure import DEFAULT_SHELL
 if TYPE_CHECKING:
     from dockersim.analysis import Caution, ContextXray
     from dockersim.containers import Containers
+    from dockersim.dockerfile import CheckReport
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
 
@@ -91,8 +92,9 @@ class Engine:
             given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        solver = solve(parse(source, file=file.name), options, files.rules)
+        build = Build(solver, driver, self, on_event, source)
+        build.options, build.file, build.ignore = options, file.name, files.rules
         return build
 
     def plan(
@@ -112,8 +114,9 @@ class Engine:
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
         driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        solver = solve(parse(source, file=file.name), options, files.rules)
+        build = Build(solver, driver, self, on_event, source)
+        build.options, build.file, build.ignore = options, file.name, files.rules
         return build
 
     def context(
@@ -146,6 +149,30 @@ class Engine:
         xray = examine(files, plan, everything=everything)
         return xray, cautions(xray.files, private_keys(files, xray))
 
+    def check(
+        self,
+        context: str | os.PathLike[str],
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        *,
+        platform: str | None = None,
+        text: str | None = None,
+    ) -> CheckReport:
+        """Run the build checks without building: over all stages, or over those that ``target`` needs.
+
+        Nothing is written or pulled. Raises ContextError or DockerfileError where there is nothing to check; a
+        mistake in the Dockerfile is part of the report.
+        """
+        from dockersim.dockerfile import check_report
+
+        folder, file, source = self._read(context, dockerfile, text)
+        options = self._options((), build_args, target, False, None, platform)
+        return check_report(
+            source, build_args=dict(options.build_args), target=target or None, platform=options.platform,
+            ignore=open_context(folder, file, None).rules, environment_of=self._environment_of, file=file.name,
+        )  # fmt: skip
+
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
         from dockersim.trace import build_document  # only who asks for one pays for it
@@ -154,7 +181,7 @@ class Engine:
         return build_document(
             file=build.file, text=build.text, options=build.options, plan=build.plan,
             steps=[step.event for step in build.steps], finished=build.finished, error=build.error,
-            recording=build.recording,
+            recording=build.recording, findings=build.findings,
             diff_of=lambda event: steps[event.step.number].diff() if diffs else None,
         )  # fmt: skip
 
@@ -242,6 +269,16 @@ class Engine:
             raise DockerfileError(message, hint=f"write one at {file}, or name another with -f") from None
         except OSError as error:
             raise DockerfileError(f"failed to read dockerfile: open {file}: {error.strerror}") from error
+
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        """Give the variables of an image, none if it is not here."""
+        # Deviation: BuildKit's --check asks the registry for the variables of a base image; here only images in the
+        # local store are looked at, so that a variable may be called undefined which a build then knows.
+        try:
+            image = self.store.images.get(parse_reference(name).canonical())
+        except (ImageNotFound, InvalidReference):
+            return {}
+        return {key: value for key, _, value in (pair.partition("=") for pair in image.config.config.env)}
 
     def _options(
         self,
