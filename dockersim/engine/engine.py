@@ -18,13 +18,15 @@ from dockersim.engine.lent import Given, Host
 from dockersim.engine.options import read_filter, read_hosts, read_network
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
-from dockersim.errors import ContextError, DockerfileError
+from dockersim.errors import ContextError, DockerfileError, ImageNotFound, InvalidReference
 from dockersim.oci import parse_reference
-from dockersim.solver import BuildOptions, Event, RunOp, StepFinished, solve
+from dockersim.solver import BuildOptions, Event, Plan, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
+    from dockersim.analysis import Caution, ContextXray
     from dockersim.containers import Containers
+    from dockersim.dockerfile import CheckReport
     from dockersim.engine.remotecache import RemoteCaches
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
@@ -90,8 +92,9 @@ class Engine:
         """
         folder, file, source = self._read(context, dockerfile, text)
         options = self._options(
-            tags, build_args, target, no_cache, labels, platform, add_hosts, no_cache_filter, network
-        )
+            build_args, target, platform, tags=tags, no_cache=no_cache, labels=labels, add_hosts=add_hosts,
+            no_cache_filter=no_cache_filter, network=network,
+        )  # fmt: skip
         files = open_context(folder, file, self.root / "contexts")
 
         def tell(event: Event) -> None:
@@ -109,8 +112,9 @@ class Engine:
             on_event=tell,
             caches=self._caches(tell, cache_from, cache_to),
         )  # fmt: skip
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        solver = solve(parse(source, file=file.name), options, files.rules)
+        build = Build(solver, driver, self, on_event, source)
+        build.options, build.file, build.ignore = options, file.name, files.rules
         return build
 
     def plan(
@@ -133,7 +137,9 @@ class Engine:
         Of the imported caches only directories are looked into.
         """
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options((), build_args, target, False, None, platform, add_hosts, no_cache_filter, network)
+        options = self._options(
+            build_args, target, platform, add_hosts=add_hosts, no_cache_filter=no_cache_filter, network=network
+        )
         files = open_context(folder, file, self.root / "contexts")
 
         def tell(event: Event) -> None:
@@ -147,9 +153,64 @@ class Engine:
             finder.find_here,
             self._caches(tell, cache_from, fetching=False),
         )
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        solver = solve(parse(source, file=file.name), options, files.rules)
+        build = Build(solver, driver, self, on_event, source)
+        build.options, build.file, build.ignore = options, file.name, files.rules
         return build
+
+    def context(
+        self,
+        path: str | os.PathLike[str] = ".",
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        *,
+        text: str | None = None,
+        everything: bool = False,
+    ) -> tuple[ContextXray, tuple[Caution, ...]]:
+        """Take the X-ray of a build context, with what should rather not be in it; no file is written or sent.
+
+        A directory that is left out as a whole is one row, unless ``everything`` is asked for. Raises ContextError or
+        DockerfileError for a bad context or ignore file; a bad Dockerfile only leaves the uses of the files unknown.
+        """
+        from dockersim.analysis import cautions
+        from dockersim.engine.xray import examine, plan_without_images, private_keys
+
+        folder = Path(path)
+        files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / "Dockerfile", None)
+
+        def plan() -> Plan:
+            _, file, source = self._read(folder, dockerfile, text)
+            options = self._options(build_args, target, None)
+            finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
+            return plan_without_images(parse(source, file=file.name), options, finder.find_here)
+
+        xray = examine(files, plan, everything=everything)
+        return xray, cautions(xray.files, private_keys(files, xray))
+
+    def check(
+        self,
+        context: str | os.PathLike[str],
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        *,
+        platform: str | None = None,
+        text: str | None = None,
+    ) -> CheckReport:
+        """Run the build checks without building: over all stages, or over those that ``target`` needs.
+
+        Nothing is written or pulled. Raises ContextError or DockerfileError where there is nothing to check; a
+        mistake in the Dockerfile is part of the report.
+        """
+        from dockersim.dockerfile import check_report
+
+        folder, file, source = self._read(context, dockerfile, text)
+        options = self._options(build_args, target, platform)
+        return check_report(
+            source, build_args=dict(options.build_args), target=target or None, platform=options.platform,
+            ignore=open_context(folder, file, None).rules, environment_of=self._environment_of, file=file.name,
+        )  # fmt: skip
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
@@ -159,7 +220,7 @@ class Engine:
         return build_document(
             file=build.file, text=build.text, options=build.options, plan=build.plan,
             steps=[step.event for step in build.steps], finished=build.finished, error=build.error,
-            recording=build.recording,
+            recording=build.recording, findings=build.findings,
             diff_of=lambda event: steps[event.step.number].diff() if diffs else None,
         )  # fmt: skip
 
@@ -259,17 +320,28 @@ class Engine:
         return RemoteCaches(self.store.layers, lambda: self.shipping, tell, read_imports(sources),
                             read_exports(targets), fetching=fetching)  # fmt: skip
 
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        """Give the variables of an image, none if it is not here."""
+        # Deviation: BuildKit's --check asks the registry for the variables of a base image; here only images in the
+        # local store are looked at, so that a variable may be called undefined which a build then knows.
+        try:
+            image = self.store.images.get(parse_reference(name).canonical())
+        except (ImageNotFound, InvalidReference):
+            return {}
+        return {key: value for key, _, value in (pair.partition("=") for pair in image.config.config.env)}
+
     def _options(
         self,
-        tags: Sequence[str],
         build_args: Mapping[str, str] | None,
         target: str | None,
-        no_cache: bool,
-        labels: Mapping[str, str] | None,
         platform: str | None,
-        add_hosts: Sequence[str],
-        no_cache_filter: Sequence[str],
-        network: str,
+        *,
+        tags: Sequence[str] = (),
+        no_cache: bool = False,
+        labels: Mapping[str, str] | None = None,
+        add_hosts: Sequence[str] = (),
+        no_cache_filter: Sequence[str] = (),
+        network: str = "default",
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""

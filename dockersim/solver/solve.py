@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from dockersim.digest import DiffID, chain_id
-from dockersim.dockerfile import Dockerfile
+from dockersim.dockerfile import NO_RULES, Dockerfile, IgnoreRules
 from dockersim.errors import BuildError, Cancelled, DockersimError, RunFailed
 from dockersim.oci import ImageConfig
 from dockersim.solver.decide import decide, disabled, nothing_to_decide, on_top_of_disabled
@@ -96,14 +96,15 @@ class _Build(Struct):
     """The steps that this very build has run, by the digest of their key."""
 
 
-def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
-    """Take ``dockerfile`` through its build; return how it finished.
+def solve(dockerfile: Dockerfile, options: BuildOptions, ignore: IgnoreRules = NO_RULES) -> Solver:
+    """Take ``dockerfile`` through its build; return how it finished. ``ignore`` are the rules of the context.
 
-    Raises DockerfileError before anything has run where the text is wrong; an error of a step is an event
-    (``StepFinished`` with State.ERROR) and then raised.
+    Raises DockerfileError before anything has run where the text is wrong, or where it asks for build checks that
+    stop the build; an error of a step is an event (``StepFinished`` with State.ERROR) and then raised.
     """
     plan, images = yield from lower(dockerfile, options)
     yield PlanMade(plan)
+    _obey_checks(dockerfile, options, plan, ignore)
     build = _Build(options, plan, images)
     # Deviation: BuildKit builds stages that do not need each other at the same time; here they are built one after
     # the other, in the order of the file, so that a build can be stepped.
@@ -113,6 +114,17 @@ def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
     finished = yield from _finish(build, plan)
     yield finished
     return finished
+
+
+def _obey_checks(dockerfile: Dockerfile, options: BuildOptions, plan: Plan, ignore: IgnoreRules) -> None:
+    """Raise what ``# check=error=true`` makes of the findings."""
+    if dockerfile.check is None and "BUILDKIT_DOCKERFILE_CHECK" not in dict(options.build_args):
+        return  # then the checks stop nothing, and a cached build need not even import them
+    from dockersim.solver.checks import check_build
+
+    report = check_build(dockerfile.text, dockerfile.file, options, plan, ignore)
+    if report.error is not None:
+        raise report.error
 
 
 def _finish(build: _Build, plan: Plan) -> Generator[Event | Request, Outcome | None, BuildFinished]:
