@@ -44,9 +44,13 @@ class At(Struct, frozen=True, repr_omit_defaults=True):
         return sorted({*lines, *self.also}) if self.also else lines
 
 
-def excerpt(text: str, at: At, around: int = 2) -> str:
-    """Show the lines of ``at`` with ``>>>`` before them, and ``around`` lines either side, as BuildKit does."""
+def excerpt(text: str, at: At) -> str:
+    """Show the lines of ``at`` with ``>>>`` before them, and what stands around them.
+
+    As in BuildKit (solver/errdefs/source.go) that is two lines either side, but one around several lines.
+    """
     lines = text.split("\n")
+    around = 2 if len(at.lines) == 1 else 1
     first, last = max(1, at.lines[0] - around), min(len(lines), at.lines[-1] + around)
     rows = [
         f"{number:4d} | {'>>>' if number in at.lines else '   '} {lines[number - 1]}".rstrip()

@@ -118,7 +118,7 @@ def _failure(test: Callable[[Case], None], case: Case) -> str:
 
 def _builders(stack: ExitStack) -> dict[str, Verdict]:
     """Give what really builds the cases of whole builds."""
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)))
     builds = RecordedBuilds(folder / "builds", stack.enter_context(serving({})))
     fidelity = Fidelity(folder / "oracle")
     return {

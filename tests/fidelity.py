@@ -91,7 +91,7 @@ class Fidelity:
         self._folder = folder
         self._options = engine
         self._base = busybox_base()
-        self._sandbox = Engine(folder / "probe", **engine).store.sandbox
+        self.sandbox = Engine(folder / "probe", **engine).store.sandbox
 
     def run(self, recorded: Mapping[str, Any]) -> Outcome:
         """Run one case with all its scenarios."""
@@ -100,7 +100,7 @@ class Fidelity:
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             one = _Case(folder, case, expected, outcome, self._base, self._options)
-            one.engine.store.sandbox = self._sandbox  # found out once, not once a case
+            one.engine.store.sandbox = self.sandbox  # found out once, not once a case
             one.run()
         finally:
             shutil.rmtree(folder, ignore_errors=True)

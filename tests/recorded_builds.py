@@ -64,13 +64,13 @@ class RecordedBuilds:
         self._folder = folder
         self._site = site
         self._busybox = busybox_base()
-        self._sandbox = Engine(folder / "probe", environment={}).store.sandbox
+        self.sandbox = Engine(folder / "probe", environment={}).store.sandbox
 
     def differences(self, case: Mapping[str, Any]) -> list[str]:
         """Build a case, each of its steps, and say in words how it differs from what was observed."""
-        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+        with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as folder:
             one = _Case(case, Path(folder), self._site)
-            one.engine.store.sandbox = self._sandbox
+            one.engine.store.sandbox = self.sandbox
             one.make_bases(self._busybox)
             return [text for step in _steps(case) for text in one.take(step)]
 

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from msgspec import Struct
 
+from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.progress import CHOICES, Progress, progress_for, show_failure
 from dockersim.cli.session import Session, pairs, pass_session
@@ -40,17 +42,23 @@ class Source(Struct, frozen=True):
 @click.option("--ssh", "agents", multiple=True, metavar="default|ID[=SOCKET]",
               help="Lend an ssh agent to RUN --mount=type=ssh")  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
+@click.option("--cache-to", multiple=True, metavar="type=local,dest=DIR[,mode=max]",
+              help="Cache export destinations (also type=registry,ref=NAME)")  # fmt: skip
+@asking
 @click.option("--pull", is_flag=True, help="Always attempt to pull a newer version of the base images")
 @click.option("--platform", help="Set platform, as linux/amd64")
 @click.option("--progress", type=click.Choice(CHOICES), default="auto", help="How the build shows")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress the build output and print image ID on success")
 @click.option("--iidfile", type=click.Path(path_type=Path), help="Write the image ID to the file")
 @click.option("--trace", type=click.Path(path_type=Path), help="Write the whole build as a trace document (JSON)")
+@click.option("--call", "call", default="build", metavar="METHOD", help="What to do: build, or check the Dockerfile")
+@click.option("--check", "call", flag_value="check", help='Shorthand for "--call=check"')
 @click.option("--sandbox", help="Run commands on this rung ('dockersim info' lists them)")
 @click.option("--yes-stand-in", is_flag=True, help="Agree to stand-ins for images that cannot be pulled")
 @pass_session
 def build(
     session: Session,
+    /,
     path: str,
     tags: tuple[str, ...],
     file: str | None,
@@ -66,8 +74,10 @@ def build(
     quiet: bool,
     iidfile: Path | None,
     trace: Path | None,
+    call: str,
     sandbox: str | None,
     yes_stand_in: bool,
+    **asked: Any,
 ) -> None:
     """Build an image from a Dockerfile.
 
@@ -75,6 +85,9 @@ def build(
     as a tar archive, is read from stdin.
     """
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
+    if call != "build":
+        check(session, engine, call, path, file, arguments(build_args, os.environ), target, platform)
+        return
     names = tuple(parse_reference(tag).canonical() for tag in tags)
     shown = progress_for(progress, session, names, quiet=quiet)
     with source_of(path, file) as source:
@@ -84,13 +97,35 @@ def build(
             refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
         begun = begin(
             session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
-            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents),
+            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents), **asked,
         )  # fmt: skip
-        image_id = take(session, engine, begun, shown, trace)
+        image_id = take(session, engine, begun, shown, trace, warn=not quiet and progress != "json")
     if iidfile is not None:
         write_whole(iidfile, image_id)
     if quiet:
         click.echo(image_id)
+
+
+def check(
+    session: Session,
+    engine: Engine,
+    call: str,
+    path: str,
+    file: str | None,
+    build_args: dict[str, str],
+    target: str | None,
+    platform: str | None,
+) -> None:
+    """Run the build checks and nothing else. Raises DockersimError for another method than that."""
+    if call != "check":
+        raise DockersimError(f"--call={call} is not supported", hint="there are --call=build and --call=check")
+    from dockersim.cli.checks import show_report  # a build shows its findings in another way, if it has any
+
+    with source_of(path, file) as source:
+        report = engine.check(
+            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text
+        )
+    show_report(session, report)
 
 
 def begin(session: Session, engine: Engine, source: Source, shown: Progress, **options: object) -> Build:
@@ -118,8 +153,13 @@ def show_unbegun(session: Session, error: DockersimError, source: Source) -> Non
     session.note(failure(error, text or "") if error.at else f"ERROR: {error}")
 
 
-def take(session: Session, engine: Engine, begun: Build, shown: Progress, trace: Path | None) -> str:
-    """Take every step and return the image's id; a failure is shown, and the trace written in either case."""
+def take(
+    session: Session, engine: Engine, begun: Build, shown: Progress, trace: Path | None, *, warn: bool = True
+) -> str:
+    """Take every step and return the image's id; a failure is shown, and the trace written in either case.
+
+    ``warn`` tells what the build checks have found.
+    """
     failed: DockersimError | None = None
     try:
         with shown:
@@ -132,6 +172,10 @@ def take(session: Session, engine: Engine, begun: Build, shown: Progress, trace:
     finally:
         if trace is not None:
             write_whole(trace, json.dumps(engine.trace(begun)))
+    if warn and begun.findings:
+        from dockersim.cli.checks import show_findings  # most builds have nothing to warn of
+
+        show_findings(session, begun)
     if failed is not None:
         show_failure(session, failed, begun)
         raise Ended(FAILED)

@@ -53,6 +53,7 @@ OURS: Final[Table] = {
     "demo": ("demo.command:demo", "The whole tutorial in one command"),
     "step": ("step:step", "Walk through a build one instruction at a time, forwards and backwards"),
     "plan": ("plan:plan", "Tell which steps would be CACHED, and why, without building"),
+    "context": ("context:context", "Show what is in a build context, what is sent of it, and what uses it"),
     "base": ("main:base", "Base images that are made on this machine"),
     "registry": ("main:registry", "The practice registry"),
     "lab": ("lab:lab", "Open JupyterLab on the lessons"),
@@ -202,14 +203,16 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
     type=click.Path(path_type=Path, file_okay=False),
     help="Directory of images, cache and containers (default: DOCKERSIM_HOME, else your data directory)",
 )
+@click.option("-D", "--debug", is_flag=True, help="Enable debug mode: tell more of what a build warns of")
 @click.option(
     "-v", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version"
 )
 @click.pass_context
-def main(context: click.Context, root: Path | None) -> None:
+def main(context: click.Context, root: Path | None, debug: bool) -> None:
     """Build real container images one instruction at a time, forwards and backwards, without Docker."""
     if context.obj is None:
         context.obj = Session()
         context.call_on_close(context.obj.close)
     if root is not None:
         context.obj.root = root
+    context.obj.debug = context.obj.debug or debug

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import click
 
+from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.build import Source, arguments, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine import Build, Engine
 from dockersim.errors import DockersimError
+from dockersim.solver import CacheMoved, Event
 from dockersim.views.predictions import plan_summary, plan_table
 from dockersim.views.steps import cache_lines
 
@@ -21,16 +24,19 @@ from dockersim.views.steps import cache_lines
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to plan for")
 @click.option("--platform", help="Set platform, as linux/amd64")
+@asking
 @click.option("--why", is_flag=True, help="Explain each decision with the fields of the cache key")
 @pass_session
 def plan(
     session: Session,
+    /,
     path: str,
     file: str | None,
     build_args: tuple[str, ...],
     target: str | None,
     platform: str | None,
     why: bool,
+    **asked: Any,
 ) -> None:
     """Tell which steps of a build would be CACHED, which would be run, and why.
 
@@ -38,7 +44,7 @@ def plan(
     """
     engine = session.engine()
     with source_of(path, file) as source:
-        predicted = _predict(session, engine, source, arguments(build_args, os.environ), target, platform)
+        predicted = _predict(session, engine, source, arguments(build_args, os.environ), target, platform, asked)
     events = [step.event for step in predicted.steps]
     click.echo(plan_table(events))
     if why:
@@ -51,6 +57,11 @@ def plan(
         raise Ended(FAILED)
 
 
+def _tell_of_caches(session: Session, event: Event) -> None:
+    if isinstance(event, CacheMoved):
+        session.note(f"{event.title}: {event.text}")
+
+
 def _predict(
     session: Session,
     engine: Engine,
@@ -58,12 +69,20 @@ def _predict(
     build_args: dict[str, str],
     target: str | None,
     platform: str | None,
+    asked: dict[str, Any],
 ) -> Build:
     """Take every step of the prediction; a step that must fail is the last one."""
     predicted: Build | None = None
     try:
         predicted = engine.plan(
-            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text
+            source.context,
+            source.dockerfile,
+            build_args,
+            target,
+            platform=platform,
+            text=source.text,
+            on_event=lambda event: _tell_of_caches(session, event),
+            **asked,
         )
         predicted.finish()
     except DockersimError as error:

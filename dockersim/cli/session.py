@@ -20,12 +20,13 @@ class Session:
     """One call of the command line.
 
     ``root`` is what --root says, None for the shared one. ``notebook`` says that a notebook is the terminal: progress
-    goes to stdout there, and questions can be asked although stdin is no terminal.
+    goes to stdout there, and questions can be asked although stdin is no terminal. ``debug`` is --debug.
     """
 
     def __init__(self, root: Path | None = None, *, notebook: bool = False) -> None:
         self.root = root
         self.notebook = notebook
+        self.debug = False
         self._engine: Engine | None = None
         self._made: list[Engine] = []
 

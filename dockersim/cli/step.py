@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
+from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.build import arguments, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.cli.walker import Walker
 from dockersim.errors import DockersimError
-from dockersim.solver import Event, OutputWritten
+from dockersim.solver import CacheMoved, Event, OutputWritten
 
 
 @click.command()
@@ -24,11 +25,13 @@ from dockersim.solver import Event, OutputWritten
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to build")
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
+@asking
 @click.option("--sandbox", help="Run commands on this rung ('dockersim info' lists them)")
 @click.option("--yes-stand-in", is_flag=True, help="Agree to stand-ins for images that cannot be pulled")
 @pass_session
 def step(
     session: Session,
+    /,
     path: str,
     tags: tuple[str, ...],
     file: str | None,
@@ -37,6 +40,7 @@ def step(
     no_cache: bool,
     sandbox: str | None,
     yes_stand_in: bool,
+    **asked: Any,
 ) -> None:
     """Walk through a build one instruction at a time, forwards and backwards.
 
@@ -48,7 +52,7 @@ def step(
         try:
             build = engine.build(
                 source.context, source.dockerfile, tags, arguments(build_args, os.environ), target, no_cache,
-                text=source.text, on_event=_stream,
+                text=source.text, on_event=_stream, **asked,
             )  # fmt: skip
             build.prepare()
         except DockersimError as error:
@@ -61,9 +65,11 @@ def step(
 
 
 def _stream(event: Event) -> None:
-    """Show a command's output while it runs."""
+    """Show a command's output while it runs, and what becomes of imported caches."""
     if isinstance(event, OutputWritten):
         click.echo(event.text, nl=False)
+    elif isinstance(event, CacheMoved):
+        click.echo(f"{event.title}: {event.text}")
 
 
 def typed(stream: TextIO) -> Iterator[tuple[str, ...]]:

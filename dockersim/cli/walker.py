@@ -146,6 +146,8 @@ class Walker:
             yield f"  {use.name} is {value}, from {use.origin}" + (f" in line {use.line}" if use.line else "")
         yield f"  {step.state.value.upper()}{_time(step)}; {_sizes(step)}"
         yield f"  {step.error or step.cache.because}"
+        found = (finding for finding in self._build.findings if finding.line in step.at.lines)
+        yield from (f"  WARNING {finding.rule}: {finding.message}" for finding in found)
         if not step.cached:  # how a command was run is news only when it was
             yield from (f"  {note}" for note in (*step.notes, *step.fidelity[1]))
 

@@ -12,7 +12,7 @@ the stages as a build does, with the environment that each instruction would see
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec import Struct, field
@@ -31,16 +31,26 @@ from dockersim.dockerfile.node import Node
 from dockersim.dockerfile.rules import CheckOptions, Finding, Findings
 from dockersim.dockerfile.words import Expansion, ExpansionError, expand
 from dockersim.errors import DockerfileError
+from dockersim.source import At
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RESERVED: Final = ("context", "scratch")
 
 
 class CheckReport(Struct, frozen=True):
-    """Every finding, in order of lines; ``error`` is what stops a build: a mistake, or findings with ``error=true``."""
+    """Every finding, in order of lines; ``error`` is what stops a build: a mistake, or findings with ``error=true``.
+
+    ``text`` is the Dockerfile that was checked, ``file`` its name.
+    """
 
     findings: tuple[Finding, ...]
     error: DockerfileError | None = None
+    text: str = ""
+    file: str = "Dockerfile"
+
+
+EnvironmentOf = Callable[[str], Mapping[str, str]]
+"""Gives the variables of a base image by the name that FROM has for it; none where the image is not known."""
 
 
 def check(
@@ -71,10 +81,16 @@ def check_report(
     ignore: IgnoreRules = NO_RULES,
     platform: str = "linux/amd64",
     environments: Mapping[str, Mapping[str, str]] | None = None,
+    environment_of: EnvironmentOf | None = None,
     file: str = "Dockerfile",
 ) -> CheckReport:
-    """Check as `check` does, and also say what stops a build; ``target=""`` is the last stage."""
-    checker = _Checker(build_args or {}, target, ignore, platform, environments or {})
+    """Check as `check` does, and also say what stops a build; ``target=""`` is the last stage.
+
+    ``environment_of`` is asked for what ``environments`` would hold, but only about images that are needed.
+    """
+    known = environments or {}
+    find = environment_of or (lambda name: known.get(name, {}))
+    checker = _Checker(build_args or {}, target, ignore, platform, find)
     error: DockerfileError | None = None
     try:
         checker.run(parse(text, file=file))
@@ -85,7 +101,7 @@ def check_report(
         names = ", ".join(dict.fromkeys(finding.rule for finding in findings))
         hint = "mend them, or take error=true out of the check directive"
         error = DockerfileError(f"lint violation found for rules: {names}", hint=hint)
-    return CheckReport(findings, error)
+    return CheckReport(findings, error, text, file)
 
 
 class _Checker(Struct):
@@ -95,18 +111,16 @@ class _Checker(Struct):
     target: str | None
     ignore: IgnoreRules
     platform: str
-    environments: Mapping[str, Mapping[str, str]]
+    environment_of: EnvironmentOf
     findings: Findings = field(default_factory=lambda: Findings(CheckOptions()))
     escape: str = "\\"
     states: dict[int, StageState] = field(default_factory=dict)
 
     def run(self, dockerfile: Dockerfile) -> None:
         self.escape = dockerfile.escape
-        asked = self.build_args.get("BUILDKIT_DOCKERFILE_CHECK")
-        directive = dockerfile.check.reference if dockerfile.check else ""
-        self.findings.options = CheckOptions.parse(directive if asked is None else asked)
+        self.findings.options = _options(dockerfile, self.build_args.get("BUILDKIT_DOCKERFILE_CHECK"))
         for warning in dockerfile.warnings:
-            self.findings.add(rules.NO_EMPTY_CONTINUATION, "Empty continuation line", warning.line)
+            self.findings.add(rules.NO_EMPTY_CONTINUATION, "Empty continuation line", At(dockerfile.file, warning.line))
         for node in dockerfile.nodes:  # what is found before a mistake still counts
             self.found(node, casing_of_from(node))
             instruction = interpret(node)
@@ -119,18 +133,18 @@ class _Checker(Struct):
 
     def found(self, instruction: Instruction | Node, findings: Found) -> None:
         for rule, message in findings:
-            self.findings.add(rule, message, instruction.at.line, instruction.comments)
+            self.findings.add(rule, message, instruction.at, instruction.comments)
 
     def names(self, stages: tuple[Stage, ...]) -> None:
         seen: set[str] = set()
         for stage in stages:
-            name, line = stage.name, stage.from_.at.line
+            name, at = stage.name, stage.from_.at
             if name in _RESERVED:
                 message = f"Stage name should not use the same name as reserved stage {quote(name)}"
-                self.findings.add(rules.RESERVED_STAGE_NAME, message, line)
+                self.findings.add(rules.RESERVED_STAGE_NAME, message, at)
             if name in seen:
                 message = f"Duplicate stage name {quote(name)}, stage names should be unique"
-                self.findings.add(rules.DUPLICATE_STAGE_NAME, message, line)
+                self.findings.add(rules.DUPLICATE_STAGE_NAME, message, at)
             seen |= {name} - {""}
 
     def casing(self, stages: tuple[Stage, ...]) -> None:
@@ -141,7 +155,7 @@ class _Checker(Struct):
         for one in instructions:
             if one.keyword != (one.keyword.lower() if lower > upper else one.keyword.upper()):
                 message = f"Command '{one.keyword}' should match the case of the command majority ({style})"
-                self.findings.add(rules.CONSISTENT_INSTRUCTION_CASING, message, one.at.line)
+                self.findings.add(rules.CONSISTENT_INSTRUCTION_CASING, message, one.at)
 
     def builds(self, stages: tuple[Stage, ...], global_args: tuple[Arg, ...]) -> None:
         """Follow the stages as a build does."""
@@ -160,7 +174,7 @@ class _Checker(Struct):
             return  # the build meets the same mistake, or was given the arguments that avoid it
         for stage in stages:
             for rule, message in default_base(stage.from_, values, self.escape):
-                self.findings.add(rule, message, stage.from_.at.line)
+                self.findings.add(rule, message, stage.from_.at)
 
     def meta(
         self, global_args: tuple[Arg, ...], predefined: Mapping[str, str], build_args: Mapping[str, str]
@@ -211,13 +225,25 @@ class _Checker(Struct):
 
     def stage(self, stage: Stage, parent: int | None, base: str, values: Mapping[str, str]) -> None:
         if parent is None:
-            state = StageState({"PATH": _PATH, **self.environments.get(base, {})})
+            state = StageState({"PATH": _PATH, **self.environment_of(base)})
         else:
             state = self.states[parent].copy()
         self.states[stage.index] = state
         checker = StageChecker(self.findings, state, self.escape, self.build_args, values, self.ignore)
         for instruction in stage.instructions:
             checker.check(instruction)
+
+
+def _options(dockerfile: Dockerfile, asked: str | None) -> CheckOptions:
+    """Read which checks run from the build argument, else from the directive."""
+    try:
+        if asked is not None:
+            return CheckOptions.parse(asked)
+        return CheckOptions.parse(dockerfile.check.reference) if dockerfile.check else CheckOptions()
+    except DockerfileError as error:
+        what = "check options" if asked is None else "build-arg:BUILDKIT_DOCKERFILE_CHECK"
+        hint = "there are skip=, experimental= and error=, with ; between them"
+        raise DockerfileError(f"failed to parse {what}: {error.message}", hint=hint) from error
 
 
 class _StageNames:

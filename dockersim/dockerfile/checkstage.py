@@ -102,7 +102,7 @@ class StageChecker(Struct, frozen=True):
 
     def _found(self, instruction: Instruction, findings: Iterable[tuple[Rule, str]]) -> None:
         for rule, message in findings:
-            self.findings.add(rule, message, instruction.at.line, instruction.comments)
+            self.findings.add(rule, message, instruction.at, instruction.comments)
 
     def _expand(self, instruction: Instruction, *words: str, lexing: Lexing = WORD) -> list[str]:
         """Expand words, and report variables that are neither set nor declared."""
@@ -173,6 +173,5 @@ class StageChecker(Struct, frozen=True):
         if earlier := self.once.get(type(instruction)):
             problem = "instructions should not be used in the same stage because only the last one will be used"
             message = f"Multiple {instruction.keyword} {problem}"
-            rule, line = rules.MULTIPLE_INSTRUCTIONS_DISALLOWED, earlier.at.line
-            self.findings.add(rule, message, line, instruction.comments)
+            self.findings.add(rules.MULTIPLE_INSTRUCTIONS_DISALLOWED, message, earlier.at, instruction.comments)
         self.once[type(instruction)] = instruction

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from dockersim.dockerfile.directives import read_directives
 from dockersim.dockerfile.gotext import SPACE, parse_bool, quote
 from dockersim.errors import DockerfileError
+from dockersim.source import At
 
 _PAGE: Final = "https://docs.docker.com/go/dockerfile/rule/"
 
@@ -41,13 +42,17 @@ class Rule(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """What a check found: the rule's name, a message, the line (the first of the instruction), and where to read on."""
+    """What a check found: the rule's name, a message, the lines of the instruction, and where to read on.
+
+    ``url`` is empty where there is no page; ``last_line`` is 0 where ``line`` is the only one.
+    """
 
     rule: str
     message: str
     line: int
     url: str
     description: str
+    last_line: int = 0
 
 
 class CheckOptions(Struct, frozen=True):
@@ -111,10 +116,11 @@ class Findings(list[Finding]):
         super().__init__()
         self.options = options
 
-    def add(self, rule: Rule, message: str, line: int, comments: Iterable[str] = ()) -> None:
+    def add(self, rule: Rule, message: str, at: At, comments: Iterable[str] = ()) -> None:
         """Note a finding, unless its rule does not run here."""
         if not self.options.with_comments(comments).skips(rule):
-            self.append(Finding(rule.name, message, line, rule.url, rule.description))
+            last_line = at.last_line if at.last_line > at.line else 0
+            self.append(Finding(rule.name, message, at.line, rule.url, rule.description, last_line))
 
 
 def _truth(part: str, value: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
+from dockersim.dockerfile import NO_RULES, IgnoreRules
 from dockersim.engine.step import Step, StepSource
 from dockersim.errors import BuildError, Cancelled, DockersimError
 from dockersim.solver import (
@@ -20,6 +21,9 @@ from dockersim.solver import (
     StepFinished,
     is_request,
 )
+
+if TYPE_CHECKING:
+    from dockersim.dockerfile import Finding
 
 EventSink = Callable[[Event], None]
 
@@ -50,12 +54,15 @@ class Build:
         self._lock = threading.RLock()
         self._taken: list[Step] = []
         self._position = -1
+        self._findings: tuple[Finding, ...] | None = None
         self.text = text
         """The Dockerfile's text."""
         self.file = "Dockerfile"
         """Its name, as errors and traces show it."""
         self.options = BuildOptions()
         """What the caller asked for."""
+        self.ignore: IgnoreRules = NO_RULES
+        """What the context's ignore file leaves out."""
         self.plan: Plan | None = None
         """Every step of every stage, known once the first step has been asked for (or ``prepare`` called)."""
         self.error: DockersimError | None = None
@@ -166,6 +173,25 @@ class Build:
     def ok(self) -> bool:
         """Whether the build ended well."""
         return self.finished is not None and self.finished.ok
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the build checks find in the Dockerfile; none before it has been read (``prepare``).
+
+        They stop a build only if the Dockerfile says so: ``# check=error=true``.
+        """
+        if self._findings is None:
+            if self.plan is None and self.error is None:
+                return ()
+            from dockersim.solver.checks import check_build  # who looks at no findings need not wait for them
+
+            self._findings = check_build(self.text, self.file, self.options, self.plan, self.ignore).findings
+        return self._findings
+
+    @findings.setter
+    def findings(self, findings: tuple[Finding, ...]) -> None:
+        """Take the findings from a recording, which knows the ignore file of its time."""
+        self._findings = findings
 
     # ------------------------------------------------------------ the pump
 

@@ -13,14 +13,14 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from msgspec.structs import replace
 
 from dockersim.digest import Digest, sha256
-from dockersim.dockerfile import IgnoreRules
+from dockersim.dockerfile import Decision, IgnoreRules
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Kind, LayerEntry, Tree
 
@@ -28,6 +28,10 @@ _RACY_NS = 50_000_000
 """A file younger than this when it was read may change again within one tick of the clock: do not trust its times."""
 
 _KINDS = {stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFIFO: Kind.FIFO}
+
+
+Witness = Callable[[str, os.stat_result, Decision], None]
+"""Is shown every path that the scan of a context comes to, kept or left out; what is pruned it does not come to."""
 
 
 class _Known(NamedTuple):
@@ -41,13 +45,17 @@ class Context:
     """One directory that a build takes files from.
 
     Every path is looked up below ``root`` without following a link out of it: the tree is read with lstat, and links
-    are followed inside the tree only.
+    are followed inside the tree only. ``rules`` come from the file that ``ignore_file`` names.
     """
 
-    def __init__(self, root: Path, rules: IgnoreRules, index: Path | None = None) -> None:
+    def __init__(
+        self, root: Path, rules: IgnoreRules, index: Path | None = None, *, ignore_file: str = ".dockerignore"
+    ) -> None:
         self.root = root
+        self.rules = rules
+        self.ignore_file = ignore_file
         self._prefix = os.path.join(root, "")
-        self._rules = rules
+        self._witness: Witness | None = None
         self._index_file = index
         self._known: dict[str, _Known] | None = None
         self._dirty = False
@@ -62,6 +70,14 @@ class Context:
         if self._tree is None:
             self._tree = Tree.EMPTY.apply(self._scan(""))
         return self._tree
+
+    def survey(self, witness: Witness) -> Tree:
+        """Read the directory as ``tree`` does, anew, and show ``witness`` what is left out of it as well."""
+        self._witness, self._tree = witness, None
+        try:
+            return self.tree()
+        finally:
+            self._witness = None
 
     def open(self, path: str) -> BinaryIO:
         """Open a regular file of the context for reading. Raises ContextError if it is gone or is a link by now."""
@@ -108,10 +124,13 @@ class Context:
             name = f"{path}/{item.name}" if path else item.name
             status = item.stat(follow_symlinks=False)
             is_directory = stat.S_ISDIR(status.st_mode)
-            excluded = self._rules.decide(name).excluded
+            decision = self.rules.decide(name)
+            excluded = decision.excluded
+            if self._witness is not None:
+                self._witness(name, status, decision)
             if not excluded:
                 yield from self._entry(name, status, item.path)
-            if is_directory and not (excluded and self._rules.may_prune(name)):
+            if is_directory and not (excluded and self.rules.may_prune(name)):
                 below = self._scan(name)
                 if excluded and (first := next(below, None)) is not None:
                     # An exception brought something below it back, and so the directory itself.
@@ -120,7 +139,7 @@ class Context:
                 yield from below
 
     def _entry(self, path: str, status: os.stat_result, where: str) -> Iterator[Entry]:
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        kind = kind_of(status)
         if kind is None:
             return  # sockets and devices are not sent, as in BuildKit (fsutil)
         if kind is Kind.FILE and status.st_nlink > 1:
@@ -172,6 +191,11 @@ class Context:
         return {path: _Known((row[0], row[1], row[2], row[3]), Digest(row[4])) for path, row in rows.items()}
 
 
+def kind_of(status: os.stat_result) -> Kind | None:
+    """Say what stands at a path; None for what no context can hold."""
+    return _KINDS.get(stat.S_IFMT(status.st_mode))
+
+
 def _stamp_of(status: os.stat_result) -> tuple[int, int, int, int]:
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
@@ -184,23 +208,24 @@ def open_context(directory: Path, dockerfile: Path | None, state: Path | None) -
     """
     if not directory.is_dir():
         raise ContextError(f"unable to prepare context: path {str(directory)!r} not found")
-    rules = IgnoreRules.parse(_ignore_text(directory, dockerfile))
+    name, text = _ignore_text(directory, dockerfile)
     index = state / f"{sha256(os.fsencode(directory.resolve()))[7:23]}.json" if state else None
-    return Context(directory, rules, index)
+    return Context(directory, IgnoreRules.parse(text, file=name), index, ignore_file=name)
 
 
-def _ignore_text(directory: Path, dockerfile: Path | None) -> str:
+def _ignore_text(directory: Path, dockerfile: Path | None) -> tuple[str, str]:
+    """Read the ignore file that counts: its name and its text, empty where there is none."""
     candidates = [directory / ".dockerignore"]
     if dockerfile is not None:
         candidates.insert(0, dockerfile.with_name(dockerfile.name + ".dockerignore"))
     for file in candidates:
         try:
-            return file.read_text(encoding="utf-8", errors="surrogateescape")
+            return file.name, file.read_text(encoding="utf-8", errors="surrogateescape")
         except FileNotFoundError:
             continue
         except OSError as error:
             raise ContextError(f"{file} cannot be read: {error.strerror}") from error
-    return ""
+    return ".dockerignore", ""
 
 
 def with_digest(entry: Entry, context: Context) -> Entry:

@@ -15,15 +15,19 @@ from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
+from dockersim.engine.options import read_filter, read_hosts, read_network
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
-from dockersim.errors import ContextError, DockerfileError
+from dockersim.errors import ContextError, DockerfileError, ImageNotFound, InvalidReference
 from dockersim.oci import parse_reference
-from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
+from dockersim.solver import BuildOptions, Event, Plan, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
+    from dockersim.analysis import Caution, ContextXray
     from dockersim.containers import Containers
+    from dockersim.dockerfile import CheckReport
+    from dockersim.engine.remotecache import RemoteCaches
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
 
@@ -67,31 +71,50 @@ class Engine:
         on_event: EventSink | None = None,
         secrets: Mapping[str, bytes] | None = None,
         agents: Mapping[str, str | os.PathLike[str]] | None = None,
+        add_hosts: Sequence[str] = (),
+        no_cache_filter: Sequence[str] = (),
+        network: str = "default",
+        cache_from: Sequence[str] = (),
+        cache_to: Sequence[str] = (),
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
         ``dockerfile`` is a path (relative to the working directory, as docker takes it; None is ``Dockerfile`` in the
         context); ``text`` gives the Dockerfile itself instead, which is then only called by that name. ``on_event``
         is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
-        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. Raises ContextError or
-        DockerfileError for bad input; nothing has been written then.
+        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. ``add_hosts``
+        (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer.
+        ``no_cache_filter`` names the stages whose steps are run whatever the cache knows. ``network`` ("default",
+        "none", "host") counts for each RUN without a --network of its own. ``cache_from`` and ``cache_to`` are written
+        as for docker (``"type=local,dest=DIR,mode=max"``, ``"type=registry,ref=NAME"``, ``"NAME"``): where steps are
+        looked for besides this root, and where they are exported to when the image is made. Raises ContextError,
+        DockerfileError or BuildError for bad input; nothing has been written then.
         """
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options(tags, build_args, target, no_cache, labels, platform)
+        options = self._options(
+            build_args, target, platform, tags=tags, no_cache=no_cache, labels=labels, add_hosts=add_hosts,
+            no_cache_filter=no_cache_filter, network=network,
+        )  # fmt: skip
         files = open_context(folder, file, self.root / "contexts")
+
+        def tell(event: Event) -> None:
+            build.tell(event)  # which is made below
+
         finder = ImageFinder(
             self.store,
             lambda: self.shipping,
             stand_ins=self.stand_ins,
-            tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
+            tell=tell,
         )
         driver = ExecuteDriver(
             self.store, files, f"{folder.resolve()}:{file}", finder.find, host=lambda: self.host, epoch=options.epoch,
             given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
-            on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
+            on_event=tell,
+            caches=self._caches(tell, cache_from, cache_to),
         )  # fmt: skip
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        solver = solve(parse(source, file=file.name), options, files.rules)
+        build = Build(solver, driver, self, on_event, source)
+        build.options, build.file, build.ignore = options, file.name, files.rules
         return build
 
     def plan(
@@ -104,16 +127,90 @@ class Engine:
         platform: str | None = None,
         text: str | None = None,
         on_event: EventSink | None = None,
+        add_hosts: Sequence[str] = (),
+        no_cache_filter: Sequence[str] = (),
+        network: str = "default",
+        cache_from: Sequence[str] = (),
     ) -> Build:
-        """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
+        """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written.
+
+        Of the imported caches only directories are looked into.
+        """
         folder, file, source = self._read(context, dockerfile, text)
-        options = self._options((), build_args, target, False, None, platform)
+        options = self._options(
+            build_args, target, platform, add_hosts=add_hosts, no_cache_filter=no_cache_filter, network=network
+        )
         files = open_context(folder, file, self.root / "contexts")
+
+        def tell(event: Event) -> None:
+            build.tell(event)  # which is made below
+
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
-        driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        driver = PredictDriver(
+            self.store,
+            files,
+            f"{folder.resolve()}:{file}",
+            finder.find_here,
+            self._caches(tell, cache_from, fetching=False),
+        )
+        solver = solve(parse(source, file=file.name), options, files.rules)
+        build = Build(solver, driver, self, on_event, source)
+        build.options, build.file, build.ignore = options, file.name, files.rules
         return build
+
+    def context(
+        self,
+        path: str | os.PathLike[str] = ".",
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        *,
+        text: str | None = None,
+        everything: bool = False,
+    ) -> tuple[ContextXray, tuple[Caution, ...]]:
+        """Take the X-ray of a build context, with what should rather not be in it; no file is written or sent.
+
+        A directory that is left out as a whole is one row, unless ``everything`` is asked for. Raises ContextError or
+        DockerfileError for a bad context or ignore file; a bad Dockerfile only leaves the uses of the files unknown.
+        """
+        from dockersim.analysis import cautions
+        from dockersim.engine.xray import examine, plan_without_images, private_keys
+
+        folder = Path(path)
+        files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / "Dockerfile", None)
+
+        def plan() -> Plan:
+            _, file, source = self._read(folder, dockerfile, text)
+            options = self._options(build_args, target, None)
+            finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
+            return plan_without_images(parse(source, file=file.name), options, finder.find_here)
+
+        xray = examine(files, plan, everything=everything)
+        return xray, cautions(xray.files, private_keys(files, xray))
+
+    def check(
+        self,
+        context: str | os.PathLike[str],
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        *,
+        platform: str | None = None,
+        text: str | None = None,
+    ) -> CheckReport:
+        """Run the build checks without building: over all stages, or over those that ``target`` needs.
+
+        Nothing is written or pulled. Raises ContextError or DockerfileError where there is nothing to check; a
+        mistake in the Dockerfile is part of the report.
+        """
+        from dockersim.dockerfile import check_report
+
+        folder, file, source = self._read(context, dockerfile, text)
+        options = self._options(build_args, target, platform)
+        return check_report(
+            source, build_args=dict(options.build_args), target=target or None, platform=options.platform,
+            ignore=open_context(folder, file, None).rules, environment_of=self._environment_of, file=file.name,
+        )  # fmt: skip
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
@@ -123,7 +220,7 @@ class Engine:
         return build_document(
             file=build.file, text=build.text, options=build.options, plan=build.plan,
             steps=[step.event for step in build.steps], finished=build.finished, error=build.error,
-            recording=build.recording,
+            recording=build.recording, findings=build.findings,
             diff_of=lambda event: steps[event.step.number].diff() if diffs else None,
         )  # fmt: skip
 
@@ -212,14 +309,39 @@ class Engine:
         except OSError as error:
             raise DockerfileError(f"failed to read dockerfile: open {file}: {error.strerror}") from error
 
+    def _caches(
+        self, tell: EventSink, sources: Sequence[str], targets: Sequence[str] = (), *, fetching: bool = True
+    ) -> RemoteCaches | None:
+        """Read --cache-from and --cache-to, if either is given."""
+        if not sources and not targets:
+            return None
+        from dockersim.engine.remotecache import RemoteCaches, read_exports, read_imports  # most builds have no other
+
+        return RemoteCaches(self.store.layers, lambda: self.shipping, tell, read_imports(sources),
+                            read_exports(targets), fetching=fetching)  # fmt: skip
+
+    def _environment_of(self, name: str) -> Mapping[str, str]:
+        """Give the variables of an image, none if it is not here."""
+        # Deviation: BuildKit's --check asks the registry for the variables of a base image; here only images in the
+        # local store are looked at, so that a variable may be called undefined which a build then knows.
+        try:
+            image = self.store.images.get(parse_reference(name).canonical())
+        except (ImageNotFound, InvalidReference):
+            return {}
+        return {key: value for key, _, value in (pair.partition("=") for pair in image.config.config.env)}
+
     def _options(
         self,
-        tags: Sequence[str],
         build_args: Mapping[str, str] | None,
         target: str | None,
-        no_cache: bool,
-        labels: Mapping[str, str] | None,
         platform: str | None,
+        *,
+        tags: Sequence[str] = (),
+        no_cache: bool = False,
+        labels: Mapping[str, str] | None = None,
+        add_hosts: Sequence[str] = (),
+        no_cache_filter: Sequence[str] = (),
+        network: str = "default",
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
@@ -231,4 +353,7 @@ class Engine:
             tuple((labels or {}).items()),
             tuple(parse_reference(tag).canonical() for tag in tags),
             int(epoch) if epoch.isdigit() else None,
+            read_hosts(add_hosts),
+            read_filter(no_cache_filter, no_cache=no_cache),
+            read_network(network),
         )

@@ -17,6 +17,7 @@ from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin
 from dockersim.engine.store import Store
 from dockersim.oci import parse_reference
 from dockersim.solver import (
+    CacheAnswer,
     CommitImage,
     ContextSource,
     DigestInputs,
@@ -34,6 +35,7 @@ from dockersim.solver import (
 
 if TYPE_CHECKING:
     from dockersim.engine.performing import Performer
+    from dockersim.engine.remotecache import RemoteCaches
 
 _SECOND = 1_000_000_000
 _NOTHING_GIVEN = Given()
@@ -55,6 +57,7 @@ class ExecuteDriver:
         epoch: int | None,
         on_event: Callable[[Event], None] | None,
         given: Given = _NOTHING_GIVEN,
+        caches: RemoteCaches | None = None,
     ) -> None:
         self._store = store
         self._context = context
@@ -63,6 +66,7 @@ class ExecuteDriver:
         self._host = host
         self._epoch = epoch
         self._given = given
+        self._caches = caches
         self._downloads = Downloads(store.content, store.root / "downloads")
         self._on_event = on_event
 
@@ -75,20 +79,39 @@ class ExecuteDriver:
                 answer = read_inputs(op, self._origin(op.source, layers), self._downloads)
                 self._context.save()
                 return answer
-            case LookUpCache(key, step):
-                return self._store.records.look_up(key, step, self._identity)
+            case LookUpCache():
+                return self._look_up(request)
             case Execute():
                 return self._execute(request)
             case CommitImage(config, layers, names):
                 if not config.created:
                     config = replace(config, created=rfc3339(self._now_ns()))
                 image = self._store.images.put(config, layers, [parse_reference(name) for name in names])
+                if self._caches is not None:
+                    self._caches.export(layers)
+                    self._caches.close()
                 return ImageCommitted(image.id, image.descriptor.digest, image.size)
+
+    def _look_up(self, request: LookUpCache) -> CacheAnswer:
+        """Ask the cache of this root, then the imported ones; what one of those has is kept here from now on."""
+        key, records = request.key, self._store.records
+        answer = records.look_up(key, request.step, self._identity)
+        if self._caches is None:
+            return answer
+        if answer.found is None and (elsewhere := self._caches.look_up(key)) is not None:
+            answer = elsewhere
+            if answer.found is not None:
+                records.remember(key, request.step, self._identity, answer.found)
+        if answer.found is not None:
+            self._caches.note(key, answer.found)
+        return answer
 
     def _execute(self, request: Execute) -> StepResult:
         result = replace(self._performer.perform(request), created=rfc3339(self._now_ns()))
         if not result.exit_code:
             self._store.records.remember(request.key, request.step, self._identity, result)
+            if self._caches is not None:
+                self._caches.note(request.key, result)
         return result
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Files laid out for one RUN to see: what a mount of the context, a stage or an image shows."""
+"""Files laid out on disk: what a mount shows to one RUN, and a build context that came as an archive."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from msgspec.structs import replace
 
-from dockersim.content import LayerStore
-from dockersim.engine.sources import Origin
+from dockersim.digest import DiffID
+from dockersim.errors import ContentError
 from dockersim.filesystem import Entry, Kind, Node
 from dockersim.filesystem.tree import Inode
 from dockersim.snapshots.disk import Contents, Disk, store_errors
@@ -18,23 +19,30 @@ from dockersim.snapshots.disk import Contents, Disk, store_errors
 _CHUNK = 1 << 20
 
 
-def lay_out(origin: Origin, node: Node, target: Path, layers: LayerStore) -> None:
+class Opener(Protocol):
+    """Whoever can open the files of a tree: an ``Origin``, or an archive."""
+
+    def open(self, node: Node) -> BinaryIO:
+        """Open the content of a FILE."""
+
+
+def lay_out(opener: Opener, node: Node, target: Path) -> None:
     """Make a copy of ``node``, and of what is below it, at ``target``, where nothing stands yet.
 
     A copy it is even where the files lie on this disk: the command must see what .dockerignore leaves, owners as an
     image has them, and may write into a ``rw`` mount without the learner's files changing.
     """
-    with store_errors("laying out files for a mount"):
-        _Layout(origin, layers).make(node, str(target))
+    with store_errors("files cannot be laid out"):
+        _Layout(opener).make(node, str(target))
 
 
 class _Layout:
     """Copies one tree; further names of a file become links to the first."""
 
-    def __init__(self, origin: Origin, layers: LayerStore) -> None:
-        self._origin = origin
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
         self._disk = Disk(privileged=os.geteuid() == 0)
-        self._nothing = Contents(layers)  # contents come from the origin
+        self._nothing = Contents(_NoLayers())
         self._first: dict[Inode, str] = {}
 
     def make(self, top: Node, target: str) -> None:
@@ -53,10 +61,18 @@ class _Layout:
             self._disk.finish(path, replace(entry, mode=entry.mode if entry.path else 0o755))
 
     def _file(self, node: Node, path: str) -> None:
-        with self._origin.open(node) as source, open(path, "xb") as copy:
+        with self._opener.open(node) as source, open(path, "xb") as copy:
             shutil.copyfileobj(source, copy, _CHUNK)
             copy.flush()
             self._disk.finish(copy.fileno(), node.entry)
+
+
+class _NoLayers:
+    """Contents come from the opener; here is nothing."""
+
+    def open_tar(self, diff_id: DiffID) -> BinaryIO:
+        """Say so."""
+        raise ContentError(f"layer {diff_id} is not here")
 
 
 def _walk(top: Node, target: str) -> Iterator[tuple[Node, str]]:

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dockersim.content import LayerStore
 from dockersim.digest import chain_id, hex_of, sha256
 from dockersim.dockerfile import MountType, Sharing
 from dockersim.engine.laying import lay_out
@@ -43,9 +42,7 @@ class Mounted(Struct, frozen=True):
 
 
 @contextmanager
-def mounted(
-    root: Path, layers: LayerStore, wanted: Sequence[tuple[RunMount, Origin | None]], given: Given
-) -> Iterator[Mounted]:
+def mounted(root: Path, wanted: Sequence[tuple[RunMount, Origin | None]], given: Given) -> Iterator[Mounted]:
     """Make mounts ready below ``root``, each with where its files come from; on leaving, all but caches is gone.
 
     Raises BuildError for a secret or an agent that is required and was not given.
@@ -54,7 +51,7 @@ def mounted(
         yield Mounted()
         return
     with ExitStack() as stack:
-        room = _Room(stack, root, layers, given)
+        room = _Room(stack, root, given)
         ready = [room.make(one, origin) for one, origin in wanted]
         yield Mounted(
             tuple(mount for found in ready for mount in found.mounts),
@@ -65,10 +62,9 @@ def mounted(
 class _Room:
     """Where the mounts of one command are made; what is on ``stack`` goes when the command has ended."""
 
-    def __init__(self, stack: ExitStack, root: Path, layers: LayerStore, given: Given) -> None:
+    def __init__(self, stack: ExitStack, root: Path, given: Given) -> None:
         self._stack = stack
         self._root = root
-        self._layers = layers
         self._given = given
         self._caches: dict[str, Path] = {}
         self._numbers = itertools.count()
@@ -95,7 +91,7 @@ class _Room:
         if origin is None:
             place.mkdir(0o755)  # from=scratch: there is nothing in it
         else:
-            lay_out(origin, mounted_node(one, origin), place, self._layers)
+            lay_out(origin, mounted_node(one, origin), place)
         return place
 
     def _place(self) -> Path:
@@ -128,7 +124,7 @@ class _Room:
         """Make a cache's directory: a copy of its source, or empty with the owner and mode it asks for."""
         draft = self._place()
         if origin is not None:
-            lay_out(origin, origin.tree.root, draft, self._layers)
+            lay_out(origin, origin.tree.root, draft)
         else:
             draft.mkdir()
             draft.chmod(0o755 if one.mount.mode is None else one.mount.mode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -16,7 +16,7 @@ from dockersim.engine.mounting import mounted
 from dockersim.engine.running import process_of, run_in_snapshot
 from dockersim.engine.sources import Origin, OriginOf
 from dockersim.engine.store import Store
-from dockersim.filesystem import Entry, Kind, LayerEntry
+from dockersim.filesystem import Entry, LayerEntry, content_bytes
 from dockersim.solver import CopyOp, Event, Execute, OutputWritten, RunMount, RunOp, StepResult, WorkdirOp
 
 _SECOND = 1_000_000_000
@@ -68,7 +68,7 @@ class Performer:
         below = self._store.files(request.layers)
         output = _Output(request, self._on_event)
         store, sandbox = self._store, self._store.sandbox
-        with mounted(store.root, store.layers, self._wanted(op, request), self._given) as ready:
+        with mounted(store.root, self._wanted(op, request), self._given) as ready:
             ended, layer = run_in_snapshot(
                 store.snapshots, sandbox, store.layers, request.layers,
                 process_of(op, below, self._host, ready), output, self._clamp,
@@ -128,18 +128,3 @@ class _Output:
         if self._length > _MOST_OUTPUT:
             kept.append(("stderr", f"[output clipped, {self._length - _MOST_OUTPUT} more characters]\n"))
         return tuple(kept)
-
-
-def content_bytes(entries: Iterable[LayerEntry]) -> int:
-    """Count a layer's bytes as ``docker history`` does: its files, and its links by the length of their targets.
-
-    The real thing is moby's directory.Size, over the layer's directory; further names of a file count nothing.
-    """
-    total = 0
-    for entry in entries:
-        if isinstance(entry, Entry):
-            if entry.kind is Kind.FILE:
-                total += entry.size
-            elif entry.kind is Kind.SYMLINK:
-                total += len(entry.link.encode("utf-8", "surrogateescape"))
-    return total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dockersim.digest import DiffID
 from dockersim.engine.context import Context
 from dockersim.engine.downloads import Downloads, read_inputs
@@ -13,6 +15,7 @@ from dockersim.solver import (
     ContextSource,
     DigestInputs,
     Execute,
+    Inputs,
     LookUpCache,
     Outcome,
     Request,
@@ -21,11 +24,22 @@ from dockersim.solver import (
     StepResult,
 )
 
+if TYPE_CHECKING:
+    from dockersim.engine.remotecache import RemoteCaches
+
 
 class PredictDriver:
     """Answers from what is there. It writes nothing: no file, no row, no stat index."""
 
-    def __init__(self, store: Store, context: Context, identity: str, find_image: FindImage) -> None:
+    def __init__(
+        self,
+        store: Store,
+        context: Context,
+        identity: str,
+        find_image: FindImage,
+        caches: RemoteCaches | None = None,
+    ) -> None:
+        self._caches = caches
         self._store = store
         self._context = context
         self._identity = identity
@@ -38,9 +52,13 @@ class PredictDriver:
             case ResolveImage():
                 return self._find_image(request)
             case DigestInputs(op, layers):
+                if not all(map(self._store.layers.has, layers)):
+                    return Inputs(None)  # layers of an imported cache, which a build would fetch
                 return read_inputs(op, self._origin(op.source, layers), self._downloads)
             case LookUpCache(key, step):
-                return self._store.records.look_up(key, step, self._identity)
+                answer = self._store.records.look_up(key, step, self._identity)
+                elsewhere = self._caches.look_up(key) if self._caches and answer.found is None else None
+                return elsewhere or answer
             case Execute() | CommitImage():
                 return StepResult(None, done=False)
 

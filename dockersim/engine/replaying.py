@@ -54,7 +54,11 @@ def replay(document: str | bytes | Mapping[str, object], on_event: EventSink | N
     """
     trace = read(document if isinstance(document, str | bytes) else json.dumps(document))
     solver = solve(parse(trace.text, file=trace.file), trace.options)
-    return Build(solver, ReplayDriver(trace.recording), TraceSource(trace), on_event, trace.text)
+    build = Build(solver, ReplayDriver(trace.recording), TraceSource(trace), on_event, trace.text)
+    build.options, build.file = trace.options, trace.file
+    if trace.findings is not None:
+        build.findings = trace.findings
+    return build
 
 
 def _trees(trace: Trace) -> dict[tuple[str, ...], Tree]:

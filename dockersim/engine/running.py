@@ -36,6 +36,7 @@ def process_of(op: RunOp, below: Files, host: Host, asked: Mounted = _NO_MOUNTS)
         who.groups,
         HOSTNAME,
         "none" if op.network == "none" else "host",
+        hosts=op.hosts,
         mounts=(*host.mounts, *asked.mounts),
     )
 

@@ -105,6 +105,10 @@ class Shipping:
         image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference])
         return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events))
 
+    def client(self, reference: Reference) -> RegistryClient:
+        """Open a client for the registry that ``reference`` means; the caller closes it."""
+        return self._client(self.endpoint(reference.registry), MemoryLog())
+
     # ------------------------------------------------------------ who we are
 
     def login(self, registry: str, user: str, password: str) -> tuple[Endpoint, Granted]:

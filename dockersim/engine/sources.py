@@ -135,33 +135,38 @@ def mounted_node(one: RunMount, origin: Origin) -> Node:
 
 def inputs(op: CopyOp | RunMount, origin: Origin) -> Iterator[Input]:
     """Name every path that ``op`` takes or shows, for its cache key."""
+    return (_input(name, origin.digested(entry)) for name, entry in taken(op, origin))
+
+
+def taken(op: CopyOp | RunMount, origin: Origin) -> Iterator[tuple[str, Entry]]:
+    """Give every path that ``op`` takes or shows, by the name that its cache key has for it."""
     return _copied(op, origin) if isinstance(op, CopyOp) else _shown(op, origin)
 
 
-def _shown(one: RunMount, origin: Origin) -> Iterator[Input]:
+def _shown(one: RunMount, origin: Origin) -> Iterator[tuple[str, Entry]]:
     """Name what a mount shows by the paths that the command sees: what a file is called at its source is no matter."""
     top = mounted_node(one, origin)
     if top.entry.path:
-        yield _input(one.mount.target, origin.digested(top.entry))
+        yield one.mount.target, top.entry
     start = len(top.entry.path) + 1 if top.entry.path else 0
     for node in origin.tree.walk(top.entry.path) if top.children is not None else ():
-        yield _input(f"{one.mount.target}/{node.entry.path[start:]}", origin.digested(node.entry))
+        yield f"{one.mount.target}/{node.entry.path[start:]}", node.entry
 
 
-def _copied(op: CopyOp, origin: Origin) -> Iterator[Input]:
+def _copied(op: CopyOp, origin: Origin) -> Iterator[tuple[str, Entry]]:
     excludes = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
     for source in matched(op, origin):
         if source.node.children is None:
-            yield _input(source.name, origin.digested(source.node.entry))
+            yield source.name, source.node.entry
             continue
         if source.name:
             # The directory itself counts, too; of the context's root, which has no name, BuildKit knows nothing.
-            yield _input(f"{source.name}/", source.node.entry)
+            yield f"{source.name}/", source.node.entry
         start = len(source.node.entry.path) + 1 if source.node.entry.path else 0
         for node in origin.tree.walk(source.node.entry.path):
             below = node.entry.path[start:]
             if excludes is None or not excludes.decide(below).excluded:
-                yield _input(f"{source.name}/{below}" if source.name else below, origin.digested(node.entry))
+                yield f"{source.name}/{below}" if source.name else below, node.entry
 
 
 def _input(path: str, entry: Entry) -> Input:

@@ -20,7 +20,7 @@ is ``b``, and equal entries make equal bytes.
 from dockersim.filesystem.chmod import Chmod, parse_chmod
 from dockersim.filesystem.copying import Copied, Copying, CopyRules, Source, make_directory
 from dockersim.filesystem.differ import Change, What, content_decides, diff, layer_between, layer_from, same
-from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
+from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout, content_bytes
 from dockersim.filesystem.index import dump_index, load_index
 from dockersim.filesystem.tar_reader import Content, Limits, index_layer, read_layer
 from dockersim.filesystem.tar_writer import LayerWriter, Readable
@@ -46,6 +46,7 @@ __all__ = [
     "Tree",
     "What",
     "Whiteout",
+    "content_bytes",
     "content_decides",
     "diff",
     "dump_index",

@@ -11,7 +11,7 @@ from dockersim.content import Database, LayerStore
 from dockersim.content.disk import locked, write_whole
 from dockersim.digest import DiffID, Digest, parse_digest
 from dockersim.errors import ContentError, ImageError, ImageNotFound, InvalidReference
-from dockersim.filesystem import Entry, Kind
+from dockersim.filesystem import content_bytes
 from dockersim.images.image import Image
 from dockersim.oci import (
     Descriptor,
@@ -188,7 +188,7 @@ class ImageStore:
         text = descriptor.to_json().decode()
         if known and known[0][1] == text and held.issuperset(map(_key, names)):
             return
-        sizes = json.dumps([self._layer_size(diff_id) for diff_id in config.diff_ids])
+        sizes = json.dumps([content_bytes(self.layers.entries(diff_id)) for diff_id in config.diff_ids])
         with self._database.transaction() as connection:
             connection.execute(_INSERT_IMAGE, (image_id, text, sizes))
             now = _now()
@@ -223,15 +223,6 @@ class ImageStore:
         for diff_id in config.diff_ids:
             if not self.layers.has(DiffID(parse_digest(diff_id))):
                 raise ContentError(f"layer {diff_id} is not in the store", hint="pull or build the image again")
-
-    def _layer_size(self, diff_id: DiffID) -> int:
-        """Count as docker's overlay2 driver does: files once per inode, links by their text, directories not."""
-        total = 0
-        for entry in self.layers.entries(diff_id):
-            if isinstance(entry, Entry):
-                is_link = entry.kind is Kind.SYMLINK
-                total += len(entry.link.encode("utf-8", "surrogateescape")) if is_link else entry.size
-        return total
 
 
 _INSERT_IMAGE = """INSERT INTO image VALUES (?, ?, ?)

@@ -40,6 +40,7 @@ def page_of(build: Build, *, title: str = "") -> str:
         error=build.error,
         recording=(),
         diff_of=lambda event: steps[event.step.number].diff(),
+        findings=build.findings,
     )
     script, style = SCRIPT.read_text(encoding="utf-8"), STYLE.read_text(encoding="utf-8")
     return trace_page(document, script=script, style=style, contents=_contents(build.steps), title=title)

@@ -19,6 +19,7 @@ from dockersim.jupyter.arguments import DockerfileCell, parse_cell
 from dockersim.jupyter.failures import CommandFailed
 from dockersim.solver import Event
 from dockersim.views import PlainProgress, step_table, steps_html
+from dockersim.views.findings import findings_summary
 
 Command = Callable[[list[str]], int]
 
@@ -66,6 +67,8 @@ class DockerMagics(Magics):
         try:
             build.finish()
         finally:
+            if build.findings:
+                print(f"\n{findings_summary(build.findings)}", flush=True)
             if build.steps:
                 _show_table(self.shell, build)
         return None

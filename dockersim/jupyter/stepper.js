@@ -98,6 +98,11 @@ function badge(kind) {
   return h("span", { class: `ds-badge ds-${kind}`, title }, h("span", { class: "ds-shape", "aria-hidden": "true" }, shape), word);
 }
 
+/** A warning in words behind a shape; the row it stands in is read out with it. */
+function findingNote(one) {
+  return h("span", { class: "ds-finding", title: one.description }, h("span", { class: "ds-shape", "aria-hidden": "true" }, "▲"), `warning ${one.rule}: ${one.message}`);
+}
+
 /* ---------------------------------------------------------------- the difference of two texts */
 
 /** Pair the lines of two texts: a list of [" " | "-" | "+", line]. Null where they are too long to compare. */
@@ -385,6 +390,11 @@ class View {
     return this.model.get("running");
   }
 
+  /** What the build checks found; a trace that was written before there were checks has none. */
+  get findings() {
+    return this.trace.findings ?? [];
+  }
+
   get step() {
     return this.trace.steps[this.position - 1] ?? null;
   }
@@ -455,6 +465,7 @@ class View {
     this.status = h("div", { class: "ds-status", role: "status", "aria-live": "polite" });
     this.tail = h("div", { class: "ds-tail", "aria-hidden": "true" });
     this.list = h("div", { class: "ds-code", role: "listbox", tabIndex: 0, "aria-label": "Dockerfile" });
+    this.checks = h("section", { class: "ds-checks", "aria-label": "Build checks", hidden: true });
     this.head = h("div", { class: "ds-head" });
     this.tablist = h("div", { class: "ds-tabs", role: "tablist", "aria-label": "What the step did" });
     this.panes = {};
@@ -462,7 +473,7 @@ class View {
       "div",
       { class: "dockersim", role: "group", "aria-label": "Build stepper", "data-lm-suppress-shortcuts": "true" },
       h("div", { class: "ds-bar" }, h("div", { class: "ds-buttons", role: "toolbar", "aria-label": "Steps" }, Object.values(this.buttons)), h("div", { class: "ds-says" }, this.status, this.tail)),
-      h("div", { class: "ds-body" }, h("div", { class: "ds-left" }, this.list), h("div", { class: "ds-right" }, this.head, this.tablist, TABS.map(([name, label]) => this.tabPair(name, label)))),
+      h("div", { class: "ds-body" }, h("div", { class: "ds-left" }, this.list, this.checks), h("div", { class: "ds-right" }, this.head, this.tablist, TABS.map(([name, label]) => this.tabPair(name, label)))),
     );
     el.append(this.root);
     this.drawCode();
@@ -494,6 +505,7 @@ class View {
       return row;
     });
     this.drawnText = this.trace.dockerfile.text;
+    this.drawnFindings = [];
     this.list.replaceChildren(h("div", { class: "ds-file", role: "presentation" }, this.trace.dockerfile.name), ...this.rows);
   }
 
@@ -509,7 +521,7 @@ class View {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const inPane = event.target.closest?.(".ds-pane"); // not [role=tabpanel]: the whole notebook stands in one
-    const onButton = event.target.closest?.("button");
+    const onButton = event.target.closest?.("button, a");
     const commands = { n: "next", b: "back", r: "run_to", f: "finish", s: "stop", Escape: "stop" };
     if (!inPane) Object.assign(commands, { ArrowRight: "next", ArrowLeft: "back" });
     if (!inPane && !onButton) Object.assign(commands, { Enter: "run_to" });
@@ -549,11 +561,12 @@ class View {
     return this.trace.steps.find((step) => step.line <= line && line <= step.last_line);
   }
 
-  /** Move the selection to the next line that has a step. */
+  /** Move the selection to the next line that has a step, or a warning of its own. */
   move(by) {
+    const stops = (line) => this.stepAt(line) || this.findings.some((one) => one.line === line);
     let line = this.selected + by;
-    while (line >= 1 && line <= this.rows.length && !this.stepAt(line)) line += by;
-    if (this.stepAt(line)) this.select(line);
+    while (line >= 1 && line <= this.rows.length && !stops(line)) line += by;
+    if (stops(line)) this.select(line);
   }
 
   select(line) {
@@ -587,6 +600,7 @@ class View {
     if (this.drawnText !== this.trace.dockerfile.text) this.drawCode();
     const step = this.step;
     this.drawBadges();
+    this.drawFindings();
     this.drawHead();
     const words = this.statusWords();
     if (this.status.textContent !== words) this.status.textContent = words;
@@ -614,7 +628,7 @@ class View {
     this.rows.forEach((row, index) => {
       const line = index + 1;
       const kind = kinds.get(line);
-      const slot = row.lastElementChild;
+      const slot = row.querySelector(".ds-slot");
       if (slot.dataset.kind !== kind) slot.replaceChildren(...(kind ? [badge(kind)] : []));
       slot.dataset.kind = kind;
       const here = Boolean(step && step.line <= line && line <= step.last_line);
@@ -624,13 +638,35 @@ class View {
     });
   }
 
+  /** Put each finding below its line, where it is read out with it, and all of them with their pages below the file. */
+  drawFindings() {
+    if (JSON.stringify(this.drawnFindings) === JSON.stringify(this.findings)) return;
+    this.drawnFindings = this.findings;
+    for (const note of this.list.querySelectorAll(".ds-finding")) note.remove();
+    for (const one of this.findings) this.rows[one.line - 1]?.append(findingNote(one));
+    this.checks.hidden = this.findings.length === 0;
+    this.checks.replaceChildren(
+      h("h4", {}, `The build checks found ${plural(this.findings.length, "warning")}`),
+      h("ul", { class: "ds-notes" }, this.findings.map((one) => this.findingItem(one))),
+    );
+  }
+
+  findingItem(one) {
+    const line = h("button", { type: "button", class: "ds-button", onclick: () => this.select(one.line) }, `line ${one.line}`);
+    // A trace may come from anywhere: only a page can be linked to, never a script.
+    const page = one.url?.startsWith("https://");
+    const link = page && h("a", { href: one.url, target: "_blank", rel: "noopener noreferrer", "aria-label": `About ${one.rule}` }, one.rule);
+    return h("li", {}, line, " ", link || one.rule, `: ${one.message}`);
+  }
+
   statusWords() {
     const { trace, step, position, running } = this;
     const all = trace.steps.length;
     if (running) return `Running step ${running} of ${all}: ${trace.steps[running - 1]?.instruction.split("\n")[0] ?? ""}`;
     const notice = this.model.get("notice");
     if (notice) return notice;
-    if (!step) return all ? `${plural(all, "step")}. Press n or → to take the first one.` : "Press n or → to begin.";
+    const warned = this.findings.length ? ` The build checks found ${plural(this.findings.length, "warning")}.` : "";
+    if (!step) return all ? `${plural(all, "step")}. Press n or → to take the first one.${warned}` : "Press n or → to begin.";
     if (step.state === "error") return `Step ${position} of ${all} failed: ${step.error}`;
     const built = position === all && trace.image ? ` Built ${shortDigest(trace.image.id)}, ${humanSize(trace.image.size ?? 0)}.` : "";
     const [, word, meaning] = BADGES[badgeOf(step, 0)];

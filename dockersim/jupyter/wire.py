@@ -46,6 +46,7 @@ def light_document(build: Build) -> dict[str, Any]:
         error=build.error,
         recording=(),
         diff_of=lambda _: None,
+        findings=build.findings,
     )
     document["steps"] = [_light(fields) for fields in document["steps"]]
     return document

@@ -15,7 +15,7 @@ _SHOWN = 3
 def decide(key: CacheKey, answer: CacheAnswer) -> CacheDecision:
     """Turn the cache's answer into a verdict with a reason."""
     if answer.found is not None:
-        return CacheDecision(Verdict.HIT, _why_hit(key), key)
+        return CacheDecision(Verdict.HIT, _why_hit(key, answer.origin), key)
     if answer.lost:
         return CacheDecision(Verdict.MISS, "it was built before, but its layer has been removed from the store", key)
     if answer.nearest is None:
@@ -33,14 +33,29 @@ def nothing_to_decide(step: StepPlan) -> CacheDecision:
     return CacheDecision(Verdict.NOT_NEEDED, because)
 
 
-def _why_hit(key: CacheKey) -> str:
+def disabled(key: CacheKey, option: str) -> CacheDecision:
+    """Say that ``option`` has the step run, whatever the cache knows."""
+    which = "every step of this stage" if "=" in option else "every step"
+    return CacheDecision(Verdict.DISABLED, f"{option}: {which} is run", key)
+
+
+def on_top_of_disabled(key: CacheKey, option: str) -> CacheDecision:
+    """Say that the step is run since one below it was: what the cache knows was made on top of another layer.
+
+    BuildKit, solver/edge.go: a vertex with ``IgnoreCache`` shows no cache keys to those that build on it.
+    """
+    return CacheDecision(Verdict.MISS, f"a step below was run anew ({option}), so this one is, too", key)
+
+
+def _why_hit(key: CacheKey, origin: str) -> str:
     reasons = ["same instruction", "same step below"]
     if key.inputs:
         count = sum(entry.kind == "file" for entry in key.inputs)
         reasons.append(f"same content of {count} file{'s' * (count != 1)}")
     if key.instruction.startswith("RUN"):
         reasons.append("same environment")
-    return f"built before: {', '.join(reasons)} (key {short(key.digest)})"
+    where = f"found in the imported cache {origin}" if origin else "built before"
+    return f"{where}: {', '.join(reasons)} (key {short(key.digest)})"
 
 
 def _why_miss(key: CacheKey, nearest: CacheKey, found: tuple[Difference, ...]) -> str:

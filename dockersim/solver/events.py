@@ -25,7 +25,7 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
     """Only when predicting: it depends on files that another stage has yet to make."""
     DISABLED = "disabled"
-    """--no-cache."""
+    """--no-cache, or --no-cache-filter with the name of the stage."""
     NOT_NEEDED = "not-needed"
     """The instruction only changes the config (or is FROM): there is nothing to run, so nothing to look up."""
 
@@ -87,6 +87,13 @@ class ImageAwaited(Struct, frozen=True):
     text: str
 
 
+class CacheMoved(Struct, frozen=True):
+    """A cache is being imported or exported; ``title`` is BuildKit's name for it, ``text`` one line of progress."""
+
+    title: str
+    text: str
+
+
 class StepFinished(Struct, frozen=True):
     """A step was ended, well or not.
 
@@ -111,4 +118,6 @@ class BuildFinished(Struct, frozen=True):
     image: ImageCommitted | None = None
 
 
-Event: TypeAlias = ImageAwaited | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+Event: TypeAlias = (
+    ImageAwaited | CacheMoved | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+)

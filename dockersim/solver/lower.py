@@ -281,7 +281,7 @@ def _lower_workdir(lowering: _Lowering, stage: _Stage, workdir: Workdir, *, trig
 
 
 def _lower_run(lowering: _Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
-    op = run_op(run, stage.draft, lowering.build_args, lambda name, mount: _mount_source(lowering, name, mount, run.at))
+    op = run_op(run, stage.draft, lowering.options, lambda name, mount: _mount_source(lowering, name, mount, run.at))
     name = run.raw
     if run.summary:
         name += f" ({run.summary})"

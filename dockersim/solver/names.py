@@ -64,13 +64,15 @@ def key_of(op: RunOp | CopyOp | WorkdirOp, parent: str, files: tuple[Input, ...]
 
     What counts is what BuildKit counts (ORACLE.md, "Cache"): for RUN the words, environment, user, directory and
     network; for COPY the cleaned sources, the absolute destination, the flags and the files; for WORKDIR the
-    directory and who owns it. How it was spelt does not count.
+    directory and who owns it. How it was spelt does not count, nor at which address a name of --add-host is.
     """
     match op:
         case RunOp():
             options: tuple[tuple[str, str], ...] = ()
             if op.network != "default":
                 options += (("--network", op.network),)
+            if op.hosts:  # the names only (BuildKit, ``ExecOp.CacheMap`` drops the addresses)
+                options += (("--add-host", " ".join(name for name, _ in op.hosts)),)
             if op.script is not None:
                 options += (("script", op.script[1]),)
             options += tuple(_mount_option(one) for one in op.mounts)

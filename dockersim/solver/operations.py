@@ -13,7 +13,7 @@ from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Swi
 from dockersim.errors import DockerfileError
 from dockersim.solver.configure import Draft
 from dockersim.solver.mounting import SourceFinder, run_mounts
-from dockersim.solver.plan import CopyOp, RunOp, Source
+from dockersim.solver.plan import BuildOptions, CopyOp, RunOp, Source
 from dockersim.source import At
 
 _HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -23,9 +23,9 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 """Arguments that reach a RUN without an ARG, and never the cache key or history (reference, "Predefined ARGs")."""
 
 
-def run_op(run: Run, draft: Draft, build_args: Mapping[str, str], find: SourceFinder) -> RunOp:
+def run_op(run: Run, draft: Draft, options: BuildOptions, find: SourceFinder) -> RunOp:
     """Make the operation of a RUN. Raises DockerfileError for what is not supported, naming it."""
-    _refuse_unsupported(run)
+    _refuse_unsupported(run, options)
     program = run.program
     # Quirk of BuildKit: a program in a here-document, too, is started by way of the shell.
     command = ShellForm(run.shell_text) if run.heredocs and isinstance(run.command, ShellForm) else run.command
@@ -34,10 +34,12 @@ def run_op(run: Run, draft: Draft, build_args: Mapping[str, str], find: SourceFi
         tuple(draft.scope.values.items()),
         draft.container.user,
         draft.container.working_dir or "/",
-        run.network,
+        # Quirk of BuildKit: --network=default of a RUN is no word of its own.
+        options.network if run.network == "default" else run.network,
         (run.shell_text, program.body) if program else None,
-        _proxies(build_args),
+        _proxies(dict(options.build_args)),
         run_mounts(run, draft.scope.word(draft.escape, run.at), draft.container.working_dir, find),
+        options.add_hosts,
     )
 
 
@@ -47,9 +49,9 @@ def _proxies(build_args: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((spelt, value) for name, value in given.items() for spelt in (name, name.lower()))
 
 
-def _refuse_unsupported(run: Run) -> None:
-    if run.network == "host":
-        hint = "a RUN here uses the host's network anyway; leave the flag out"
+def _refuse_unsupported(run: Run, options: BuildOptions) -> None:
+    if run.network == "host" and options.network != "host":  # which also allows it (buildx, build/opt.go)
+        hint = "build with --network=host, or leave the flag out: a RUN here uses the host's network anyway"
         raise DockerfileError("failed to load LLB: network.host is not allowed", at=run.at, hint=hint)
     if run.security != "sandbox":
         raise DockerfileError("security.insecure is not allowed", at=run.at)

@@ -33,7 +33,10 @@ class VariableUse(Struct, frozen=True):
 class BuildOptions(Struct, frozen=True):
     """What the caller of a build asks for besides the Dockerfile.
 
-    ``platform`` is like "linux/amd64". ``no_cache`` runs every step. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
+    ``platform`` is like "linux/amd64". ``no_cache`` runs every step, ``no_cache_filter`` those of the
+    stages it names, and what is built on top of them. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
+    ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts. ``network`` is that of a RUN which says
+    nothing of its own: "default", "none" or "host".
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -43,6 +46,22 @@ class BuildOptions(Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
     names: tuple[str, ...] = ()
     epoch: int | None = None
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    no_cache_filter: tuple[str, ...] = ()
+    network: str = "default"
+
+    def disabling(self, stage: str) -> str:
+        """Give the option that keeps the steps of a stage from coming out of the cache, "" if there is none.
+
+        As in BuildKit (frontend/dockerui, ``IsNoCache``) only names count, not numbers, in whatever case; a name that
+        no stage has means nothing, "" beside others the stages without a name, and "" alone all stages.
+        """
+        if self.no_cache:
+            return "--no-cache"
+        if self.no_cache_filter == ("",):
+            return "--no-cache-filter"
+        named = any(name.lower() == stage.lower() for name in self.no_cache_filter)
+        return f"--no-cache-filter={stage}" if named else ""
 
 
 class StageSource(Struct, frozen=True):
@@ -90,7 +109,7 @@ class RunOp(Struct, frozen=True):
 
     ``script`` is a here-document that is a program of its own, as (path, text). ``proxies`` reach the command, and
     never the cache key.
-    ``mounts`` are in the order in which they are mounted.
+    ``mounts`` are in the order in which they are mounted. ``hosts`` are lines of /etc/hosts as (name, address).
     """
 
     argv: tuple[str, ...]
@@ -101,6 +120,7 @@ class RunOp(Struct, frozen=True):
     script: tuple[str, str] | None = None
     proxies: tuple[tuple[str, str], ...] = ()
     mounts: tuple[RunMount, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
 
 
 class CopyOp(Struct, frozen=True):

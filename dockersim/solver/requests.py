@@ -115,12 +115,14 @@ class StepResult(Struct, frozen=True):
 class CacheAnswer(Struct, frozen=True):
     """``found`` is the kept result, or None; ``nearest`` is the earlier step that is most like the one looked for.
 
-    ``lost`` says that the step was known but its layer is no longer there.
+    ``lost`` says that the step was known but its layer is no longer there. ``origin`` names the imported cache that
+    had it, "" for the cache of this root.
     """
 
     found: StepResult | None
     nearest: CacheKey | None = None
     lost: bool = False
+    origin: str = ""
 
 
 class ImageCommitted(Struct, frozen=True):
@@ -148,9 +150,9 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
             }
         case Inputs(files):
             return {"outcome": "inputs", "files": None if files is None else [file.row() for file in files]}
-        case CacheAnswer(found, nearest, lost):
+        case CacheAnswer(found, nearest, lost, origin):
             return {"outcome": "cache", "found": result_to_json(found) if found else None,
-                    "nearest": nearest.to_json() if nearest else None, "lost": lost}  # fmt: skip
+                    "nearest": nearest.to_json() if nearest else None, "lost": lost, "origin": origin}  # fmt: skip
         case StepResult():
             return {"outcome": "result", **result_to_json(outcome)}
         case ImageCommitted(image_id, manifest, size):
@@ -169,7 +171,10 @@ def outcome_from_json(fields: dict[str, Any]) -> Outcome:
     if kind == "cache":
         found, nearest = fields["found"], fields["nearest"]
         return CacheAnswer(
-            result_from_json(found) if found else None, CacheKey.from_json(nearest) if nearest else None, fields["lost"]
+            result_from_json(found) if found else None,
+            CacheKey.from_json(nearest) if nearest else None,
+            fields["lost"],
+            fields.get("origin", ""),
         )
     if kind == "committed":
         return ImageCommitted(fields["image_id"], fields["manifest"], fields["size"])

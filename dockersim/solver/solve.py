@@ -13,10 +13,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from dockersim.digest import DiffID, chain_id
-from dockersim.dockerfile import Dockerfile
+from dockersim.dockerfile import NO_RULES, Dockerfile, IgnoreRules
 from dockersim.errors import BuildError, Cancelled, DockersimError, RunFailed
 from dockersim.oci import ImageConfig
-from dockersim.solver.decide import decide, nothing_to_decide
+from dockersim.solver.decide import decide, disabled, nothing_to_decide, on_top_of_disabled
 from dockersim.solver.events import (
     BuildFinished,
     CacheDecided,
@@ -68,6 +68,7 @@ class _Stage(Struct):
 
     ``times`` says for each history entry that the build has added when its step was done (RFC 3339, "" before the
     first layer). ``known`` is False once a step was only predicted: what lies in the stage is then not known.
+    ``forced`` is the option for which a step was run although the cache may know it, "" while there was none.
     """
 
     layers: tuple[DiffID, ...] = ()
@@ -75,25 +76,36 @@ class _Stage(Struct):
     size: int = 0
     times: tuple[str, ...] = ()
     known: bool = True
+    forced: str = ""
+
+
+class _Done(Struct, frozen=True):
+    """A step that this very build has run; ``forced`` is what it left in its stage."""
+
+    step: StepPlan
+    result: StepResult
+    forced: str
 
 
 class _Build(Struct):
     options: BuildOptions
+    plan: Plan
     images: dict[str, ResolvedImage]
     stages: dict[int, _Stage] = field(default_factory=dict)
-    done: dict[str, tuple[StepPlan, StepResult]] = field(default_factory=dict)
+    done: dict[str, _Done] = field(default_factory=dict)
     """The steps that this very build has run, by the digest of their key."""
 
 
-def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
-    """Take ``dockerfile`` through its build; return how it finished.
+def solve(dockerfile: Dockerfile, options: BuildOptions, ignore: IgnoreRules = NO_RULES) -> Solver:
+    """Take ``dockerfile`` through its build; return how it finished. ``ignore`` are the rules of the context.
 
-    Raises DockerfileError before anything has run where the text is wrong; an error of a step is an event
-    (``StepFinished`` with State.ERROR) and then raised.
+    Raises DockerfileError before anything has run where the text is wrong, or where it asks for build checks that
+    stop the build; an error of a step is an event (``StepFinished`` with State.ERROR) and then raised.
     """
     plan, images = yield from lower(dockerfile, options)
     yield PlanMade(plan)
-    build = _Build(options, images)
+    _obey_checks(dockerfile, options, plan, ignore)
+    build = _Build(options, plan, images)
     # Deviation: BuildKit builds stages that do not need each other at the same time; here they are built one after
     # the other, in the order of the file, so that a build can be stepped.
     for stage in plan.stages:
@@ -102,6 +114,17 @@ def solve(dockerfile: Dockerfile, options: BuildOptions) -> Solver:
     finished = yield from _finish(build, plan)
     yield finished
     return finished
+
+
+def _obey_checks(dockerfile: Dockerfile, options: BuildOptions, plan: Plan, ignore: IgnoreRules) -> None:
+    """Raise what ``# check=error=true`` makes of the findings."""
+    if dockerfile.check is None and "BUILDKIT_DOCKERFILE_CHECK" not in dict(options.build_args):
+        return  # then the checks stop nothing, and a cached build need not even import them
+    from dockersim.solver.checks import check_build
+
+    report = check_build(dockerfile.text, dockerfile.file, options, plan, ignore)
+    if report.error is not None:
+        raise report.error
 
 
 def _finish(build: _Build, plan: Plan) -> Generator[Event | Request, Outcome | None, BuildFinished]:
@@ -179,11 +202,11 @@ def _work(
         twin = build.done.get(key.digest)
         found: StepResult | None = None
         if twin is not None:
-            decision = _shared(key, twin[0])
+            decision = _shared(key, twin.step)
         else:
-            decision, found = yield from _ask_cache(build, step, key, known=files is not None)
+            decision, found = yield from _ask_cache(build, step, key, known=files is not None, alone=alone)
         yield CacheDecided(step, decision)
-        result: Outcome | None = found or (twin[1] if twin else None)
+        result: Outcome | None = found or (twin.result if twin else None)
         if result is None:
             result = yield Execute(op, key, step, stage.layers, source)
     except Cancelled:
@@ -195,8 +218,12 @@ def _work(
         raise TypeError(f"Execute was answered with {type(result).__name__}")
     if result.exit_code:
         yield from _fail(step, op, decision, result, stage)
+    if decision.verdict is Verdict.DISABLED:
+        stage.forced = _option(build, step)
+    elif twin is not None:
+        stage.forced = stage.forced or twin.forced
     if result.done and not found:
-        build.done.setdefault(key.digest, (step, result))
+        build.done.setdefault(key.digest, _Done(step, result, stage.forced))
     _advance(stage, linked(stage.key, key) if alone else key.digest, result)
     _note_time(stage, step, result.created)
     state = State.CACHED if found else (State.DONE if result.done else State.NOT_RUN)
@@ -279,17 +306,25 @@ def _layers_of(build: _Build, source: Source | None) -> tuple[DiffID, ...] | Non
 
 
 def _ask_cache(
-    build: _Build, step: StepPlan, key: CacheKey, *, known: bool
+    build: _Build, step: StepPlan, key: CacheKey, *, known: bool, alone: bool
 ) -> Generator[Request, Outcome | None, tuple[CacheDecision, StepResult | None]]:
     if not known:
         because = "it depends on files that are not here yet: an earlier stage has to run, or a download to be made"
         return CacheDecision(Verdict.UNKNOWN, because), None
-    if build.options.no_cache:
-        return CacheDecision(Verdict.DISABLED, "--no-cache: every step is run", key), None
+    # Quirk of BuildKit: a WORKDIR is not marked for the option, so it is run only on top of a step that was.
+    if (option := _option(build, step)) and not isinstance(step.op, WorkdirOp):
+        return disabled(key, option), None
+    if (option := build.stages[step.stage].forced) and not alone:
+        return on_top_of_disabled(key, option), None
     answer = yield LookUpCache(key, step)
     if not isinstance(answer, CacheAnswer):
         raise TypeError(f"LookUpCache was answered with {type(answer).__name__}")
     return decide(key, answer), answer.found
+
+
+def _option(build: _Build, step: StepPlan) -> str:
+    """Give the option that keeps the step from coming out of the cache, "" if there is none."""
+    return build.options.disabling(build.plan.stages[step.stage].name)
 
 
 def _finished(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -19,7 +19,16 @@ from dockersim.solver import (
     outcome_from_json,
     outcome_to_json,
 )
-from dockersim.trace.rows import change_from_row, step_document, unreached_step_document
+from dockersim.trace.rows import (
+    change_from_row,
+    finding_from_json,
+    finding_to_json,
+    step_document,
+    unreached_step_document,
+)
+
+if TYPE_CHECKING:
+    from dockersim.dockerfile import Finding
 
 SCHEMA: Final = "dockersim.trace/v1"
 
@@ -62,6 +71,12 @@ class Trace(Struct, frozen=True):
         return str(self.document["dockerfile"]["name"])
 
     @property
+    def findings(self) -> tuple[Finding, ...] | None:
+        """What the build checks found; None in a trace that was written without them."""
+        rows = self.document.get("findings")
+        return None if rows is None else tuple(finding_from_json(row) for row in rows)
+
+    @property
     def steps(self) -> tuple[StepTrace, ...]:
         """The steps, in order, those that were never reached at the end."""
         return tuple(StepTrace(fields) for fields in self.document["steps"])
@@ -78,6 +93,7 @@ def build_document(
     error: DockersimError | None,
     recording: Sequence[Outcome],
     diff_of: DiffOf,
+    findings: Sequence[Finding] = (),
 ) -> dict[str, Any]:
     """Write a build, finished or not, as a document that ``read`` reads."""
     unreached = plan.steps[len(steps) :] if plan else ()
@@ -92,6 +108,7 @@ def build_document(
              "because": one.because} for one in (plan.stages if plan else ())
         ],
         "target": plan.target if plan else None,
+        "findings": [finding_to_json(finding) for finding in findings],
         "image": _image(finished),
         "steps": [
             *(step_document(event, diff_of(event)) for event in steps),
@@ -116,6 +133,7 @@ def read(text: str | bytes) -> Trace:
         trace = Trace(document, options, recording)
         for step in trace.steps:
             _ = step.diff, step.fields["line"]
+        _ = trace.findings
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ContentError(f"a damaged dockersim trace: {type(error).__name__} {error}") from error
     return trace
@@ -148,6 +166,9 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "labels": dict(options.labels),
         "names": list(options.names),
         "epoch": options.epoch,
+        "add_hosts": [list(pair) for pair in options.add_hosts],
+        "no_cache_filter": list(options.no_cache_filter),
+        "network": options.network,
     }
 
 
@@ -160,4 +181,7 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         labels=tuple(fields["labels"].items()),
         names=tuple(fields["names"]),
         epoch=fields["epoch"],
+        add_hosts=tuple((name, address) for name, address in fields.get("add_hosts", ())),
+        no_cache_filter=tuple(fields.get("no_cache_filter", ())),
+        network=fields.get("network", "default"),
     )

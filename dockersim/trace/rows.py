@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dockersim.digest import Digest
 from dockersim.filesystem import Change, Entry, Kind, What
 from dockersim.oci import ImageConfig
 from dockersim.solver import CacheDecision, StepFinished, StepPlan, VariableUse
+
+if TYPE_CHECKING:
+    from dockersim.dockerfile import Finding
+
+
+def finding_to_json(finding: Finding) -> dict[str, Any]:
+    """Write what a build check found; ``last_line`` is always there, as in a step."""
+    return {
+        "rule": finding.rule,
+        "message": finding.message,
+        "line": finding.line,
+        "last_line": finding.last_line or finding.line,
+        "url": finding.url,
+        "description": finding.description,
+    }
+
+
+def finding_from_json(fields: dict[str, Any]) -> Finding:
+    """Read what ``finding_to_json`` wrote."""
+    from dockersim.dockerfile import Finding  # with the checks, which most that write a trace have loaded
+
+    line, last_line = int(fields["line"]), int(fields["last_line"])
+    return Finding(
+        fields["rule"],
+        fields["message"],
+        line,
+        fields["url"],
+        fields["description"],
+        last_line if last_line > line else 0,
+    )
 
 
 def entry_to_json(entry: Entry | None) -> dict[str, Any] | None:

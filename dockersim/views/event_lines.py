@@ -9,6 +9,7 @@ from dockersim.solver import (
     BuildFinished,
     CacheDecided,
     CacheDecision,
+    CacheMoved,
     Event,
     ImageAwaited,
     OutputWritten,
@@ -30,6 +31,8 @@ def _fields(event: Event) -> dict[str, Any]:
             return {"file": plan.file, "steps": [_step(step) for step in plan.steps]}
         case ImageAwaited(reference, text):
             return {"reference": reference, "text": text}
+        case CacheMoved(title, text):
+            return {"title": title, "text": text}
         case StepStarted(step):
             return _step(step)
         case CacheDecided(step, decision):

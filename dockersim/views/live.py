@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from dockersim.solver import (
     BuildFinished,
     CacheDecided,
+    CacheMoved,
     Event,
     ImageAwaited,
     OutputWritten,
@@ -81,6 +82,8 @@ class LiveProgress:
                 self._plan(plan, now)
             case ImageAwaited(reference, text):
                 self._await(reference, text, now)
+            case CacheMoved(title, text):
+                self._move(title, text, now)
             case StepStarted(step):
                 if step.vertex is not None:
                     self._vertices.append(_Vertex(step.vertex, now))
@@ -121,6 +124,15 @@ class LiveProgress:
         if not self._vertices or self._vertices[-1].name != name:
             self._vertices.append(_Vertex(name, now))
         self._output(f"{text}\n")
+
+    def _move(self, title: str, text: str, now: float) -> None:
+        """Tell of a cache above the step that goes on."""
+        at = next((vertex for vertex in self._vertices if vertex.name == title), None)
+        if at is None:
+            at = _Vertex(title, now)
+            running = bool(self._vertices) and self._vertices[-1].ended is None
+            self._vertices.insert(len(self._vertices) - running, at)
+        at.ended, at.facts = now, [*at.facts, text][-SHOWN:]
 
     def _output(self, text: str) -> None:
         vertex = self._vertices[-1]

@@ -7,12 +7,13 @@ it made. Instructions that only change the config have no vertex, here as there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from dockersim.errors import DockersimError
 from dockersim.solver import (
     BuildFinished,
     CacheDecided,
+    CacheMoved,
     Event,
     ImageAwaited,
     OutputWritten,
@@ -39,7 +40,9 @@ class PlainProgress:
 
     def __init__(self, clock: Callable[[], float] | None = None) -> None:
         self._clock = clock
+        self._count = 0
         self._number = 0
+        self._caches: dict[str, int] = {}
         self._began = 0.0
         self._partial = ""
         self._tail: list[str] = []
@@ -60,6 +63,8 @@ class PlainProgress:
                 yield from self._plan(plan)
             case ImageAwaited(reference, text):
                 yield from self._await(reference, text)
+            case CacheMoved(title, text):
+                yield from self._move(title, text)
             case StepStarted(step):
                 yield from self._start(step)
             case OutputWritten(step, _, text):
@@ -72,13 +77,17 @@ class PlainProgress:
                 pass
 
     def _vertex(self, name: str) -> Iterator[str]:
-        if self._number:
-            yield ""
-        self._number += 1
+        self._number = yield from self._head(name)
         self._began = self._clock() if self._clock else 0.0
         self._partial = ""
         self._tail = []
-        yield f"#{self._number} {name}"
+
+    def _head(self, name: str) -> Generator[str, None, int]:
+        if self._count:
+            yield ""
+        self._count += 1
+        yield f"#{self._count} {name}"
+        return self._count
 
     def _say(self, words: str) -> str:
         return f"#{self._number} {words}"
@@ -92,6 +101,12 @@ class PlainProgress:
             self._awaited = reference
             yield from self._vertex(f"[internal] load metadata for {reference}")
         yield self._say(text)
+
+    def _move(self, title: str, text: str) -> Iterator[str]:
+        """Tell of a cache beside the step that goes on: it has a number of its own."""
+        if title not in self._caches:
+            self._caches[title] = yield from self._head(title)
+        yield f"#{self._caches[title]} {text}"
 
     def _start(self, step: StepPlan) -> Iterator[str]:
         if step.vertex is not None:

@@ -9,6 +9,7 @@ import os
 import pty
 import signal
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -97,7 +98,19 @@ def test_an_archive_cannot_write_outside_its_folder(run: Run, tmp_path: Path) ->
         entry = tarfile.TarInfo("../../escaped")
         entry.size = 1
         archive.addfile(entry, io.BytesIO(b"x"))
-    result = run("build", "-", stdin=packed.getvalue())
+        dockerfile = tarfile.TarInfo("Dockerfile")
+        dockerfile.size = len(text := b"FROM scratch\nCOPY escaped /\n")
+        archive.addfile(dockerfile, io.BytesIO(text))
+    assert run("build", "-", stdin=packed.getvalue()).exit_code == 0, "it lies in the context, as in docker"
+    assert not list(tmp_path.rglob("escaped"))
+    assert not any(Path(tempfile.gettempdir(), *up, "escaped").exists() for up in ((), ("..",), ("..", "..")))
+
+
+def test_an_archive_that_is_cut_off_is_told_in_one_line(run: Run, app: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.add(app, ".")
+    result = run("build", "-", stdin=packed.getvalue()[:-40])
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert "cannot be unpacked" in result.stderr
 

@@ -29,7 +29,23 @@ ISSUE = (
         "load",
         "import",
     ),
-    *("run", "ps", "logs", "stop", "rm", "exec", "info", "version", "plan", "step", "base", "registry", "lab", "demo"),
+    *(
+        "run",
+        "ps",
+        "logs",
+        "stop",
+        "rm",
+        "exec",
+        "info",
+        "version",
+        "plan",
+        "context",
+        "step",
+        "base",
+        "registry",
+        "lab",
+        "demo",
+    ),
 )
 
 

@@ -60,6 +60,13 @@ def test_a_failing_step_can_be_entered(shell: Run, tmp_path: Path) -> None:
     assert "A shell needs a terminal" in result.stdout
 
 
+def test_a_step_tells_what_the_build_checks_found_in_it(run: Run, app: Path) -> None:
+    (app / "Dockerfile").write_text("FROM scratch\nWORKDIR /app\nCMD echo hi\n")
+    said = run("step", app, stdin="n\nn\nn\n").stdout
+    assert said.count("WARNING") == 1
+    assert "  WARNING JSONArgsRecommended: " in said.partition("Step 3/3")[2]
+
+
 def test_what_cannot_begin_is_told_as_build_tells_it(run: Run, app: Path) -> None:
     (app / "Dockerfile").write_text("FROM scratch\nCOYP . /\n")
     result = run("step", app)

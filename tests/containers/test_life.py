@@ -115,9 +115,12 @@ def test_stop_of_who_does_not_heed(world: World) -> None:
 
 
 def test_terminated_is_143(world: World) -> None:
-    """Who has SIGTERM's default ends with 143; as process 1 it ignores it, so there a shell stands before it."""
+    """Who has SIGTERM's default ends with 143; as process 1 it ignores it, so there a shell stands before it.
+
+    That shell's child says that it is ready: before it is itself, a signal would end in the shell's trap.
+    """
     name = world.start("echo ready; sleep 1000 & wait" if not world.isolated else
-                       "trap 'kill $!' TERM; sleep 1000 & echo ready; wait; wait $!")  # fmt: skip
+                       "trap 'kill $!' TERM; sh -c 'echo ready; exec sleep 1000' & wait; wait $!")  # fmt: skip
     world.logged(name, "ready")
     world.containers.kill(name, "TERM")
     assert world.containers.wait(name, 10) == 143

@@ -101,6 +101,28 @@ def test_every_kind_of_case_is_run() -> None:
     assert kinds(FILE) <= {"lint", "docs_example", "lint_options"}
 
 
+def test_a_finding_stands_on_all_lines_of_its_instruction() -> None:
+    report = check_report("FROM scratch AS a\nCMD echo \\\n  hi \\\n\n  ho\nMAINTAINER me\n")
+    lines = [(finding.rule, finding.line, finding.last_line) for finding in report.findings]
+    assert lines == [("JSONArgsRecommended", 2, 5), ("NoEmptyContinuation", 5, 0), ("MaintainerDeprecated", 6, 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "build_args", "message"),
+    [
+        ("# check=nope\nFROM scratch\n", {}, 'failed to parse check options: invalid check option "nope"'),
+        (
+            "FROM scratch\n",
+            {"BUILDKIT_DOCKERFILE_CHECK": "x=1"},
+            'failed to parse build-arg:BUILDKIT_DOCKERFILE_CHECK: invalid check option "x"',
+        ),
+    ],
+)
+def test_wrong_options_are_told_with_where_they_stand(text: str, build_args: dict[str, str], message: str) -> None:
+    error = check_report(text, build_args=build_args).error
+    assert error is not None and error.message == message
+
+
 def test_variables_of_a_known_base_image_are_defined() -> None:
     text = "FROM python:3\nENV A=$PYTHON_VERSION\n"
     assert [finding.rule for finding in check(text)] == ["UndefinedVar"]

@@ -18,7 +18,7 @@ FILE = "instructions.json"
 
 def built(text: str, build_args: dict[str, str] | None = None) -> ContainerConfig:
     """Build ``text`` in a root of its own and return what the image says of its container."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         context = Path(name, "context")
         (context / "dir").mkdir(parents=True)
         for file in ("f1", "f2"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.ordinary_user import expect
 from tests.engine.web import serving
 from tests.recorded import Case, read
 from tests.recorded_builds import NOT_COMPARED, RecordedBuilds, why_not
@@ -27,7 +28,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordedBuilds]
 def test_build_is_what_buildkit_made_of_it(case: Case, builds: RecordedBuilds) -> None:
     if reason := why_not(case):
         pytest.skip(f"by design: {reason}")
-    assert builds.differences(case) == []
+    expect(case["name"], builds.differences(case), builds.sandbox)
 
 
 def test_every_case_that_is_not_compared_is_a_case() -> None:

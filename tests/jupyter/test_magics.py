@@ -46,6 +46,19 @@ def test_a_cell_is_built_with_progress_and_a_table(shell: InteractiveShell, caps
     assert not (Path.cwd() / "Dockerfile").exists()
 
 
+def test_a_cell_tells_what_the_build_checks_found(shell: InteractiveShell, capsys: Any) -> None:
+    assert shell.run_cell("%%dockerfile\nFROM scratch\nCMD echo hi\n").success
+    assert "\n 1 warning found (use docker --debug to expand):\n - JSONArgsRecommended: " in capsys.readouterr().out
+    assert not shell.run_cell("%%dockerfile\n# check=error=true\nFROM scratch\nCMD echo hi\n").success
+    assert capsys.readouterr().err.startswith("lint violation found for rules: JSONArgsRecommended; ")
+
+
+def test_a_context_is_shown_in_a_cell(shell: InteractiveShell, capsys: Any) -> None:
+    assert shell.run_cell("%%docker context -f - .\nFROM scratch\nCOPY app.py /\n").success
+    out = capsys.readouterr().out
+    assert "app.py" in out and "COPY line 2" in out
+
+
 def test_a_cell_with_step_gives_a_stepper_before_its_first_step(shell: InteractiveShell) -> None:
     stepper = shell.run_cell(SCRATCH.format(options="--step")).result
     assert isinstance(stepper, Stepper)

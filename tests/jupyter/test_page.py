@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dockersim.dockerfile import Finding
 from dockersim.jupyter import page_of
 
 from ..views.example import APP, RUNS, Command, Workshop
@@ -155,6 +156,66 @@ def test_a_failing_step_says_so_and_ends_the_build(open_page: Open) -> None:
     assert badges(page)[4:] == ["✕FAILED", "·not run"]
     page.click("[data-tab=output]")
     assert "error: externally-managed" in page.locator("[role=tabpanel]:visible").inner_text()
+
+
+WARNED = """\
+ARG TOKEN
+FROM ubuntu:latest
+WORKDIR app
+CMD echo \\
+  hi
+"""
+
+
+def test_what_the_checks_found_stands_below_its_line_in_words(open_page: Open) -> None:
+    build = Workshop().build(WARNED)
+    build.finish()
+    page = open_page(build)
+    assert status(page).endswith("The build checks found 2 warnings.")
+    assert page.locator(".ds-line:has(.ds-finding) .ds-text").all_inner_texts() == ["WORKDIR app", "CMD echo \\"]
+    option = page.get_by_role("option", name="warning WorkdirRelativePath: Relative workdir")
+    assert option.locator(".ds-finding").inner_text().startswith("▲warning WorkdirRelativePath: ")
+    page.keyboard.press("n")
+    page.keyboard.press("n")
+    assert page.locator(".ds-line[aria-current=step] .ds-finding").count() == 1
+    assert page.locator(".ds-finding").count() == 2
+
+
+def test_the_pages_of_the_checks_can_be_reached_by_keyboard(open_page: Open) -> None:
+    build = Workshop().build(WARNED)
+    build.finish()
+    page = open_page(build)
+    checks = page.get_by_role("region", name="Build checks")
+    link = checks.get_by_role("link", name="About JSONArgsRecommended")
+    assert link.get_attribute("href") == "https://docs.docker.com/go/dockerfile/rule/json-args-recommended/"
+    checks.get_by_role("button", name="line 4").focus()
+    page.keyboard.press("Enter")
+    assert page.locator(".ds-line[aria-selected=true] .ds-text").all_inner_texts() == ["CMD echo \\", "  hi"]
+    assert status(page).startswith("3 steps.")
+
+
+def test_an_address_in_a_trace_is_only_followed_to_a_page(open_page: Open) -> None:
+    build = Workshop().build(WARNED)
+    build.finish()
+    build.findings = (Finding("Evil", "<img src=x onerror=alert(1)>", 3, "javascript:alert(1)", "", 0),)
+    page = open_page(build)
+    assert page.locator(".ds-checks li").inner_text() == "line 3 Evil: <img src=x onerror=alert(1)>"
+    assert page.locator(".ds-checks a, .ds-checks img, .ds-finding img").count() == 0
+
+
+def test_a_line_with_a_warning_and_no_step_can_be_chosen(open_page: Open) -> None:
+    build = Workshop().build("ARG A=${B}\nARG C\nFROM ubuntu:latest\n")
+    build.finish()
+    build.findings = (Finding("Some", "thing", 2, "", "", 0),)
+    page = open_page(build)
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".ds-line[aria-selected=true] .ds-text").inner_text() == "ARG C"
+
+
+def test_a_build_without_warnings_shows_no_checks(open_page: Open) -> None:
+    page = open_page(edited_build())
+    assert page.locator(".ds-finding").count() == 0
+    assert not page.locator(".ds-checks").is_visible()
 
 
 def test_content_that_the_page_does_not_carry_is_said_to_be_missing(open_page: Open) -> None:

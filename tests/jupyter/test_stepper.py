@@ -72,6 +72,24 @@ def test_commands_drive_the_build_and_the_traits_follow() -> None:
     assert widget.trace["image"]["id"].startswith("sha256:")
 
 
+def test_findings_are_shown_once_the_dockerfile_has_been_read() -> None:
+    widget, channel = shown(Workshop().build("FROM ubuntu:latest\nCMD echo hi\n"))
+    assert widget.trace["findings"] == []
+    channel.say(do="prepare")
+    assert widget.wait(5)
+    (finding,) = widget.trace["findings"]
+    assert (finding["rule"], finding["line"]) == ("JSONArgsRecommended", 2)
+
+
+def test_checks_that_stop_the_build_are_told_before_the_first_step() -> None:
+    widget, channel = shown(Workshop().build("# check=error=true\nFROM ubuntu:latest\nCMD echo hi\n"))
+    channel.say(do="next")
+    assert widget.wait(5)
+    assert widget.position == 0
+    assert widget.notice.startswith("lint violation found for rules: JSONArgsRecommended; ")
+    assert len(widget.trace["findings"]) == 1
+
+
 def test_the_trait_leaves_out_what_is_heavy() -> None:
     build = Workshop().build()
     build.finish()

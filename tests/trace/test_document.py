@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dockersim import replay
+from dockersim.engine.build import Build
 from dockersim.errors import ContentError
-from dockersim.trace import SCHEMA, read
+from dockersim.trace import SCHEMA, build_document, read
+
+from ..views.example import Workshop
+
+
+def engine_document(build: Build) -> dict[str, Any]:
+    """Write a build as the engine does, without its changes."""
+    return build_document(
+        file=build.file,
+        text=build.text,
+        options=build.options,
+        plan=build.plan,
+        steps=[step.event for step in build.steps],
+        finished=build.finished,
+        error=build.error,
+        recording=build.recording,
+        diff_of=lambda _: None,
+        findings=build.findings,
+    )
+
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -21,6 +43,40 @@ _json = st.recursive(
 def test_what_is_no_trace_is_refused(text: str | bytes) -> None:
     with pytest.raises(ContentError, match="not a dockersim trace"):
         read(text)
+
+
+def test_findings_come_back_as_they_were_and_older_traces_have_none() -> None:
+    build = Workshop().build("FROM ubuntu:latest AS a\nWORKDIR b\nCMD echo \\\n  hi\n")
+    build.finish()
+    document = engine_document(build)
+    assert [(row["rule"], row["line"], row["last_line"]) for row in document["findings"]] == [
+        ("WorkdirRelativePath", 2, 2),
+        ("JSONArgsRecommended", 3, 4),
+    ]
+    assert read(json.dumps(document)).findings == build.findings
+    del document["findings"]
+    assert read(json.dumps(document)).findings is None
+
+
+@pytest.mark.parametrize("findings", [3, [1], [{}], [{"rule": "A"}], {"a": 1}])
+def test_damaged_findings_are_refused_in_words(findings: object) -> None:
+    build = Workshop().build()
+    build.finish()
+    with pytest.raises(ContentError, match="damaged"):
+        read(json.dumps({**engine_document(build), "findings": findings}))
+
+
+def test_a_replay_shows_the_findings_of_its_time() -> None:
+    build = Workshop().build("FROM ubuntu:latest\nCMD echo hi\n")
+    build.finish()
+    document = engine_document(build)
+    document["findings"][0]["message"] = "as it was then"
+    assert [finding.message for finding in replay(json.dumps(document)).findings] == ["as it was then"]
+    del document["findings"]
+    again = replay(json.dumps(document))
+    assert again.findings == ()
+    again.finish()
+    assert [finding.rule for finding in again.findings] == ["JSONArgsRecommended"]
 
 
 @given(st.dictionaries(st.sampled_from(["steps", "recording", "options", "dockerfile"]), _json))

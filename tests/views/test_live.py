@@ -9,7 +9,7 @@ import pytest
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import DockersimError
 from dockersim.registry.events import LayerExists, LayerPreparing, LayerPulled, ManifestFetched, ManifestPut, Progress
-from dockersim.solver import Event, StepFinished
+from dockersim.solver import CacheMoved, Event, StepFinished, StepStarted
 from dockersim.views.event_lines import event_line
 from dockersim.views.live import LiveProgress, Tone
 from dockersim.views.predictions import plan_summary, plan_table, would_be
@@ -40,6 +40,22 @@ class Clock:
 
 
 TEXT = "FROM ubuntu\nRUN apt-get install\nCMD ls\n"
+
+
+def test_a_cache_is_drawn_above_the_step_that_goes_on() -> None:
+    progress = LiveProgress(Clock())
+    for event in events_of(Workshop(), TEXT):
+        progress.feed(event)
+        if isinstance(event, StepStarted) and event.step.keyword == "RUN":
+            for text in ("1 step, 1 layer", "layer 0123456789ab (7 bytes)"):
+                progress.feed(CacheMoved("importing cache", text))
+            shown = [line.text.split("  ")[0].strip() for line in progress.frame(60, 20)]
+            assert shown[-4:] == [
+                "=> importing cache", "=> => 1 step, 1 layer", "=> => layer 0123456789ab (7 bytes)",
+                "=> [2/2] RUN apt-get install",
+            ]  # fmt: skip
+    assert "=> importing cache" in " ".join(line.text for line in progress.frame(60, 20))
+    assert json.loads(event_line(CacheMoved("a", "b"))) == {"event": "CacheMoved", "title": "a", "text": "b"}
 
 
 def test_a_finished_build_is_drawn_whole() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dockersim.errors import BuildError, DockersimError
-from dockersim.solver import Event, OutputWritten
+from dockersim.solver import CacheMoved, Event, OutputWritten, StepStarted
 from dockersim.source import At
 from dockersim.views import PlainProgress, failure
 
@@ -55,6 +55,28 @@ def image_id() -> str:
     finished = build.finish()
     assert finished.image
     return finished.image.image_id
+
+
+def test_a_cache_has_a_number_of_its_own_beside_the_step_that_goes_on() -> None:
+    progress = PlainProgress()
+    lines: list[str] = []
+
+    def listen(event: Event) -> None:
+        lines.extend(progress.feed(event))
+        if isinstance(event, StepStarted) and event.step.keyword == "RUN":
+            lines.extend(progress.feed(CacheMoved("importing cache manifest from there", "1 step, 1 layer")))
+
+    build = Workshop().build("FROM ubuntu\nRUN apt-get install\n")
+    build.listen(listen)
+    build.finish()
+    at = lines.index("#3 [2/2] RUN apt-get install")
+    assert lines[at + 1 : at + 5] == [
+        "",
+        "#4 importing cache manifest from there",
+        "#4 1 step, 1 layer",
+        "#3 Get:1 http://deb.debian.org bookworm InRelease",
+    ]
+    assert "#5 exporting to image" in lines
 
 
 def test_a_second_build_is_marked_cached() -> None:

@@ -1,0 +1,28 @@
+"""The options that ``build``, ``plan`` and ``step`` share: what changes how steps are run and found in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--add-host", "add_hosts", multiple=True, metavar="HOST:IP",
+                 help='Add a custom host-to-IP mapping for RUN (an IP, or "host-gateway")'),
+    click.option("--network", default="default", metavar="default|none|host",
+                 help="Set the networking mode for the RUN instructions during build"),
+    click.option("--no-cache-filter", "no_cache_filter", multiple=True, metavar="STAGE[,STAGE]",
+                 help="Do not cache the specified stages"),
+    click.option("--cache-from", "cache_from", multiple=True, metavar="NAME|type=local,src=DIR",
+                 help="External cache sources"),
+)  # fmt: skip
+
+
+def asking(command: Command) -> Command:
+    """Add the shared options; each comes under the name that ``Engine.build`` and ``Engine.plan`` have for it."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
