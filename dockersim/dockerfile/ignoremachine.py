@@ -5,7 +5,7 @@ All ways to match are followed at once. Bit *n* of a number says that the path r
 (Baeza-Yates and Gonnet, "A new approach to text searching", 1992).
 
 >>> machine = Machine(["a", "**", "b"])
->>> machine.matches("a/x/b"), machine.matches("ax/b"), machine.covers("ab/c")
+>>> machine.matches("a/x/b"), machine.matches("axb"), machine.covers("ab/c")
 (True, False, True)
 """
 
