@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -24,6 +24,8 @@ from dockersim.solver import CopyOp, Input, Inputs, RunMount, url_file_name
 
 if TYPE_CHECKING:
     import httpx
+
+    from dockersim.engine.repositories import Repositories
 
 _MODE = 0o600
 """What a downloaded file's permissions are, unless --chmod says otherwise (Dockerfile reference, ADD)."""
@@ -172,11 +174,14 @@ class Downloads:
             return None  # no note, or one cut short: it is downloaded anew
 
 
-def read_inputs(op: CopyOp | RunMount, origin: Origin, downloads: Downloads) -> Inputs:
+def read_inputs(
+    op: CopyOp | RunMount, origin: Origin, downloads: Downloads, repositories: Callable[[], Repositories]
+) -> Inputs:
     """Name all that ``op`` takes from ``origin`` and from the network, or a mount shows."""
     files: list[Input | None] = [*inputs(op, origin)]
     if isinstance(op, CopyOp):
         files += downloads.inputs(op)
+        files += repositories().inputs(op) if op.repositories else ()
     known = tuple(file for file in files if file is not None)
     return Inputs(known if len(known) == len(files) else None)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
     from dockersim.containers import Containers
+    from dockersim.engine.repositories import Repositories
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
 
@@ -85,9 +86,10 @@ class Engine:
             stand_ins=self.stand_ins,
             tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )
+        given = Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()})
         driver = ExecuteDriver(
-            self.store, files, f"{folder.resolve()}:{file}", finder.find, host=lambda: self.host, epoch=options.epoch,
-            given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
+            self.store, files, f"{folder.resolve()}:{file}", finder.find, self._repositories(options, given),
+            host=lambda: self.host, epoch=options.epoch, given=given,
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
@@ -110,7 +112,8 @@ class Engine:
         options = self._options((), build_args, target, False, None, platform)
         files = open_context(folder, file, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
-        driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here)
+        repositories = self._repositories(options, Given(), online=False)
+        driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here, repositories)
         build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
         build.options, build.file = options, file.name
         return build
@@ -202,6 +205,20 @@ class Engine:
         if not source:
             raise DockerfileError("the Dockerfile cannot be empty", hint="begin it with FROM")
         return folder, file, source
+
+    def _repositories(self, options: BuildOptions, given: Given, *, online: bool = True) -> Callable[[], Repositories]:
+        """Give the Git repositories of one build when they are first asked for: few builds have any."""
+
+        @cache
+        def make() -> Repositories:
+            from dockersim.engine.git import Git
+            from dockersim.engine.repositories import Repositories
+
+            root = self.root / "repositories"
+            git = Git(self.environment, root / "known_hosts", given.agents.get("default"))
+            return Repositories(root, git, online=online, dated=options.epoch is not None)
+
+        return make
 
     def _read_file(self, file: Path) -> str:
         try:

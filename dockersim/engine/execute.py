@@ -34,6 +34,7 @@ from dockersim.solver import (
 
 if TYPE_CHECKING:
     from dockersim.engine.performing import Performer
+    from dockersim.engine.repositories import Repositories
 
 _SECOND = 1_000_000_000
 _NOTHING_GIVEN = Given()
@@ -50,6 +51,7 @@ class ExecuteDriver:
         context: Context,
         identity: str,
         find_image: FindImage,
+        repositories: Callable[[], Repositories],
         *,
         host: Callable[[], Host],
         epoch: int | None,
@@ -64,6 +66,7 @@ class ExecuteDriver:
         self._epoch = epoch
         self._given = given
         self._downloads = Downloads(store.content, store.root / "downloads")
+        self._repositories = repositories
         self._on_event = on_event
 
     def answer(self, request: Request) -> Outcome:
@@ -72,7 +75,7 @@ class ExecuteDriver:
             case ResolveImage():
                 return self._find_image(request)
             case DigestInputs(op, layers):
-                answer = read_inputs(op, self._origin(op.source, layers), self._downloads)
+                answer = read_inputs(op, self._origin(op.source, layers), self._downloads, self._repositories)
                 self._context.save()
                 return answer
             case LookUpCache(key, step):
@@ -98,6 +101,7 @@ class ExecuteDriver:
         return Performer(
             self._store,
             self._downloads,
+            self._repositories,
             self._origin,
             host=self._host(),
             given=self._given,

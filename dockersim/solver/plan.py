@@ -7,7 +7,7 @@ under which the steps are shown. So a mistake in line 30 stops the build before 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
@@ -15,6 +15,9 @@ from dockersim.digest import DiffID
 from dockersim.dockerfile import Mount
 from dockersim.oci import ImageConfig
 from dockersim.source import At
+
+if TYPE_CHECKING:
+    from dockersim.dockerfile import GitReference
 
 
 class VariableUse(Struct, frozen=True):
@@ -107,8 +110,9 @@ class CopyOp(Struct, frozen=True):
     """Copy files: COPY, and ADD with ``unpack``. Sources are patterns below the source's root, without ``/`` first.
 
     ``destination`` is absolute and ends with ``/`` where the files go below it. ``inline`` are here-documents as
-    (name, text). ``urls`` are ADD's remote files, which are unpacked only if ``unpack_urls``. A pattern of
-    ``parents`` may have a pivot, ``/./``: only the directories behind it are kept.
+    (name, text). ``urls`` are ADD's remote files, which are unpacked only if ``unpack_urls``; ``repositories`` are its
+    Git repositories, with nothing left open in them. A pattern of ``parents`` may have a pivot, ``/./``: only the
+    directories behind it are kept.
     """
 
     source: Source
@@ -125,6 +129,7 @@ class CopyOp(Struct, frozen=True):
     checksum: str = ""
     add: bool = False
     unpack_urls: bool = False
+    repositories: tuple[GitReference, ...] = ()
 
 
 class WorkdirOp(Struct, frozen=True):
