@@ -21,15 +21,15 @@ from dockersim.oci import parse_reference
 
 
 class Source(Struct, frozen=True):
-    """Where a build reads from: the context's directory, and the Dockerfile as a path or as text."""
+    """Where a build reads from: the context's directory or address, and the Dockerfile as a path or as text."""
 
-    context: Path
+    context: Path | str
     dockerfile: Path | None = None
     text: str | None = None
 
 
 @click.command()
-@click.argument("path", metavar="PATH | -")
+@click.argument("path", metavar="PATH | URL | -")
 @click.option("-t", "--tag", "tags", multiple=True, help='Name and optionally a tag in the "name:tag" format')
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
@@ -71,8 +71,9 @@ def build(
 ) -> None:
     """Build an image from a Dockerfile.
 
-    PATH is the build context: the directory from which COPY and ADD take files. With - the Dockerfile, or a context
-    as a tar archive, is read from stdin.
+    PATH is the build context: the directory from which COPY and ADD take files. URL is a context that is fetched: a
+    Git repository (https://host/x.git#branch:folder), a tar archive or a Dockerfile. With - the Dockerfile, or a
+    context as a tar archive, is read from stdin.
     """
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
     names = tuple(parse_reference(tag).canonical() for tag in tags)
@@ -113,8 +114,9 @@ def show_unbegun(session: Session, error: DockersimError, source: Source) -> Non
     from dockersim.views.progress import failure
 
     text = source.text
-    if error.at is not None and text is None:
-        text = (source.dockerfile or source.context / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    file = source.dockerfile or Path(source.context, "Dockerfile")
+    if error.at is not None and text is None and file.is_file():  # what was fetched is not shown
+        text = file.read_text(encoding="utf-8", errors="replace")
     session.note(failure(error, text or "") if error.at else f"ERROR: {error}")
 
 
@@ -173,12 +175,10 @@ def source_of(path: str, file: str | None) -> Iterator[Source]:
         with piped_source(sys.stdin.buffer, file) as (context, dockerfile, text):
             yield Source(context, dockerfile, text)
         return
-    if "://" in path or path.startswith("git@"):
-        raise ContextError(f"a remote build context is not supported: {path}", hint="clone it, and build the directory")
     if file == "-":
-        yield Source(Path(path), text=sys.stdin.read())
+        yield Source(path, text=sys.stdin.read())
     else:
-        yield Source(Path(path), Path(file) if file else None)
+        yield Source(path, Path(file) if file else None)
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ from dockersim.views.steps import cache_lines
 
 
 @click.command()
-@click.argument("path", metavar="PATH | -", default=".")
+@click.argument("path", metavar="PATH | URL | -", default=".")
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to plan for")

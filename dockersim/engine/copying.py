@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import BinaryIO, cast
 
-from msgspec import Struct
-
 from dockersim.content import Layer, LayerStore, NewLayer
 from dockersim.dockerfile import IgnoreRules
 from dockersim.engine.archives import Archive, open_archive
-from dockersim.engine.downloads import DownloadOrigin
 from dockersim.engine.files import Files
+from dockersim.engine.network import Fetched
 from dockersim.engine.sources import InlineOrigin, Origin, digested_tree, matched, open_in_layer
 from dockersim.engine.users import account, owner
 from dockersim.errors import BuildError, ContentError
@@ -29,13 +27,6 @@ from dockersim.filesystem import (
 )
 from dockersim.filesystem.matching import Matched
 from dockersim.solver import CopyOp, WorkdirOp
-
-
-class Fetched(Struct, frozen=True):
-    """What an ADD takes from the network: its downloads, and the files of its Git repositories."""
-
-    downloads: DownloadOrigin
-    repositories: tuple[Origin, ...] = ()
 
 
 def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fetched: Fetched, now_ns: int) -> Layer:

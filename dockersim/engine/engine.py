@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dockersim.dockerfile import parse
-from dockersim.engine.build import Build, EventSink
-from dockersim.engine.context import open_context
+from dockersim.engine.build import Build, Driver, EventSink
+from dockersim.engine.contexts import Contexts
 from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
+from dockersim.engine.network import Manner, Network
+from dockersim.engine.opening import Opened, open_build
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
-from dockersim.errors import ContextError, DockerfileError
 from dockersim.oci import parse_reference
 from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
     from dockersim.containers import Containers
-    from dockersim.engine.repositories import Repositories
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
 
@@ -71,29 +71,29 @@ class Engine:
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
-        ``dockerfile`` is a path (relative to the working directory, as docker takes it; None is ``Dockerfile`` in the
-        context); ``text`` gives the Dockerfile itself instead, which is then only called by that name. ``on_event``
-        is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
-        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. Raises ContextError or
-        DockerfileError for bad input; nothing has been written then.
+        ``context`` is a directory, or the address of a Git repository, a tar archive or a Dockerfile, which is fetched
+        first. ``dockerfile`` is a path (relative to the working directory, as docker takes it, or to the context if
+        that is fetched; None is ``Dockerfile`` in the context); ``text`` gives the Dockerfile itself instead, which is
+        then only called by that name. ``on_event`` is called with every event as it happens. ``secrets`` are lent to
+        ``RUN --mount=type=secret`` by id, ``agents`` (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is
+        kept anywhere. Raises ContextError or DockerfileError for bad input; nothing has been written then.
         """
-        folder, file, source = self._read(context, dockerfile, text)
         options = self._options(tags, build_args, target, no_cache, labels, platform)
-        files = open_context(folder, file, self.root / "contexts")
+        given = Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()})
+        network = self._network(options, on_event, agent=given.agents.get("default"))
+        opened = open_build(context, dockerfile, text, network, self.root / "contexts")
         finder = ImageFinder(
             self.store,
             lambda: self.shipping,
             stand_ins=self.stand_ins,
             tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )
-        given = Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()})
         driver = ExecuteDriver(
-            self.store, files, f"{folder.resolve()}:{file}", finder.find, self._repositories(options, given),
+            self.store, Contexts(self.store.layers, opened.origin), opened.identity, finder.find, network,
             host=lambda: self.host, epoch=options.epoch, given=given,
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        build = self._begin(opened, options, driver, on_event)
         return build
 
     def plan(
@@ -108,14 +108,23 @@ class Engine:
         on_event: EventSink | None = None,
     ) -> Build:
         """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
-        folder, file, source = self._read(context, dockerfile, text)
         options = self._options((), build_args, target, False, None, platform)
-        files = open_context(folder, file, self.root / "contexts")
+        network = self._network(options, on_event, online=False)
+        opened = open_build(context, dockerfile, text, network, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
-        repositories = self._repositories(options, Given(), online=False)
-        driver = PredictDriver(self.store, files, f"{folder.resolve()}:{file}", finder.find_here, repositories)
-        build = Build(solve(parse(source, file=file.name), options), driver, self, on_event, source)
-        build.options, build.file = options, file.name
+        contexts = Contexts(self.store.layers, opened.origin)
+        driver = PredictDriver(self.store, contexts, opened.identity, finder.find_here, network)
+        return self._begin(opened, options, driver, on_event)
+
+    def read_dockerfile(self, context: str | os.PathLike[str], dockerfile: str | os.PathLike[str] | None = None) -> str:
+        """Give the text of the Dockerfile that a build with these words would read; a context may be fetched for it."""
+        network = self._network(BuildOptions(), None)
+        return open_build(context, dockerfile, None, network, self.root / "contexts").text
+
+    def _begin(self, opened: Opened, options: BuildOptions, driver: Driver, on_event: EventSink | None) -> Build:
+        solver = solve(parse(opened.text, file=opened.file), options)
+        build = Build(solver, driver, self, on_event, opened.text)
+        build.options, build.file = options, opened.file
         return build
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
@@ -193,41 +202,13 @@ class Engine:
 
     # ------------------------------------------------------------ reading what was given
 
-    def _read(
-        self, context: str | os.PathLike[str], dockerfile: str | os.PathLike[str] | None, text: str | None
-    ) -> tuple[Path, Path, str]:
-        """Find the context and the Dockerfile; return the folder, the file's path and its text."""
-        folder = Path(context)
-        if not folder.is_dir():
-            raise ContextError(f'unable to prepare context: path "{folder}" not found')
-        file = Path(dockerfile) if dockerfile is not None else folder / "Dockerfile"
-        source = text if text is not None else self._read_file(file)
-        if not source:
-            raise DockerfileError("the Dockerfile cannot be empty", hint="begin it with FROM")
-        return folder, file, source
-
-    def _repositories(self, options: BuildOptions, given: Given, *, online: bool = True) -> Callable[[], Repositories]:
-        """Give the Git repositories of one build when they are first asked for: few builds have any."""
-
-        @cache
-        def make() -> Repositories:
-            from dockersim.engine.git import Git
-            from dockersim.engine.repositories import Repositories
-
-            root = self.root / "repositories"
-            git = Git(self.environment, root / "known_hosts", given.agents.get("default"))
-            return Repositories(root, git, online=online, dated=options.epoch is not None)
-
-        return make
-
-    def _read_file(self, file: Path) -> str:
-        try:
-            return file.read_text(encoding="utf-8", errors="surrogateescape")
-        except FileNotFoundError:
-            message = f"failed to read dockerfile: open {file.name}: no such file or directory"
-            raise DockerfileError(message, hint=f"write one at {file}, or name another with -f") from None
-        except OSError as error:
-            raise DockerfileError(f"failed to read dockerfile: open {file}: {error.strerror}") from error
+    def _network(
+        self, options: BuildOptions, tell: EventSink | None, *, agent: Path | None = None, online: bool = True
+    ) -> Network:
+        """Give the outside world of one build."""
+        keep = dict(options.build_args).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "t", "T", "true", "TRUE")
+        manner = Manner(online, options.epoch is not None, keep, agent)
+        return Network(self.store, self.environment, manner, tell or (lambda event: None))
 
     def _options(
         self,

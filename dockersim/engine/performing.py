@@ -5,23 +5,19 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from dockersim.content import Layer
-from dockersim.engine.copying import Fetched, write_copy, write_workdir
-from dockersim.engine.downloads import Downloads
+from dockersim.engine.copying import write_copy, write_workdir
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.mounting import mounted
+from dockersim.engine.network import Network
 from dockersim.engine.running import process_of, run_in_snapshot
 from dockersim.engine.sources import Origin, OriginOf
 from dockersim.engine.store import Store
 from dockersim.filesystem import Entry, Kind, LayerEntry
 from dockersim.solver import CopyOp, Event, Execute, OutputWritten, RunMount, RunOp, StepResult, WorkdirOp
-
-if TYPE_CHECKING:
-    from dockersim.engine.repositories import Repositories
 
 _SECOND = 1_000_000_000
 _MOST_OUTPUT = 2 << 20
@@ -34,8 +30,7 @@ class Performer:
     def __init__(
         self,
         store: Store,
-        downloads: Downloads,
-        repositories: Callable[[], Repositories],
+        network: Network,
         origin_of: OriginOf,
         *,
         host: Host,
@@ -45,8 +40,7 @@ class Performer:
         on_event: Callable[[Event], None] | None,
     ) -> None:
         self._store = store
-        self._downloads = downloads
-        self._repositories = repositories
+        self._network = network
         self._origin = origin_of
         self._host = host
         self._given = given
@@ -64,16 +58,12 @@ class Performer:
                 origin = self._origin(op.source, request.source_layers[0])
                 below = self._store.files(request.layers)
                 result = self._made(
-                    write_copy(self._store.layers, below, op, origin, self._fetched(op), self._now_ns())
+                    write_copy(self._store.layers, below, op, origin, self._network.fetch(op), self._now_ns())
                 )
             case WorkdirOp() as op:
                 below = self._store.files(request.layers)
                 result = self._made(write_workdir(self._store.layers, below, op, self._now_ns()))
         return replace(result, seconds=time.monotonic() - started)
-
-    def _fetched(self, op: CopyOp) -> Fetched:
-        """Have everything here that ``op`` takes from the network."""
-        return Fetched(self._downloads.origin(op), self._repositories().origins(op) if op.repositories else ())
 
     def _run(self, request: Execute, op: RunOp) -> StepResult:
         below = self._store.files(request.layers)

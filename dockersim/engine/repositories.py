@@ -41,7 +41,7 @@ class Repositories:
     def __init__(self, root: Path, git: Git, *, online: bool = True, dated: bool = False) -> None:
         self._root = root
         self._git = git
-        self._online = online
+        self.online = online
         self._dated = dated
         self._asked: dict[tuple[str, str], Commit] = {}
 
@@ -65,7 +65,7 @@ class Repositories:
         Raises BuildError if the server cannot be asked, or it is another commit than the one that must be.
         """
         commit = _named(reference) or self._asked.get((reference.remote, reference.ref))
-        if commit is None and not self._online:
+        if commit is None and not self.online:
             commit = self._noted(reference)
             if commit is None:
                 return None

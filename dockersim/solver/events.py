@@ -87,6 +87,13 @@ class ImageAwaited(Struct, frozen=True):
     text: str
 
 
+class SourceAwaited(Struct, frozen=True):
+    """A context is being fetched; ``vertex`` is BuildKit's name for that, ``text`` a line of progress, if any."""
+
+    vertex: str
+    text: str = ""
+
+
 class StepFinished(Struct, frozen=True):
     """A step was ended, well or not.
 
@@ -111,4 +118,6 @@ class BuildFinished(Struct, frozen=True):
     image: ImageCommitted | None = None
 
 
-Event: TypeAlias = ImageAwaited | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+Event: TypeAlias = (
+    ImageAwaited | SourceAwaited | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+)

@@ -13,6 +13,7 @@ from dockersim.solver import (
     ImageAwaited,
     OutputWritten,
     PlanMade,
+    SourceAwaited,
     StepFinished,
     StepPlan,
     StepStarted,
@@ -30,6 +31,8 @@ def _fields(event: Event) -> dict[str, Any]:
             return {"file": plan.file, "steps": [_step(step) for step in plan.steps]}
         case ImageAwaited(reference, text):
             return {"reference": reference, "text": text}
+        case SourceAwaited(vertex, text):
+            return {"vertex": vertex, "text": text}
         case StepStarted(step):
             return _step(step)
         case CacheDecided(step, decision):

@@ -18,6 +18,7 @@ from dockersim.solver import (
     OutputWritten,
     Plan,
     PlanMade,
+    SourceAwaited,
     State,
     StepFinished,
     StepPlan,
@@ -59,7 +60,9 @@ class PlainProgress:
             case PlanMade(plan):
                 yield from self._plan(plan)
             case ImageAwaited(reference, text):
-                yield from self._await(reference, text)
+                yield from self._await(f"[internal] load metadata for {reference}", text)
+            case SourceAwaited(vertex, text):
+                yield from self._await(vertex, text)
             case StepStarted(step):
                 yield from self._start(step)
             case OutputWritten(step, _, text):
@@ -87,11 +90,12 @@ class PlainProgress:
         yield from self._vertex(f"[internal] load build definition from {plan.file}")
         yield self._say("DONE 0.0s")
 
-    def _await(self, reference: str, text: str) -> Iterator[str]:
-        if reference != self._awaited:
-            self._awaited = reference
-            yield from self._vertex(f"[internal] load metadata for {reference}")
-        yield self._say(text)
+    def _await(self, vertex: str, text: str) -> Iterator[str]:
+        if vertex != self._awaited:
+            self._awaited = vertex
+            yield from self._vertex(vertex)
+        if text:
+            yield self._say(text)
 
     def _start(self, step: StepPlan) -> Iterator[str]:
         if step.vertex is not None:
