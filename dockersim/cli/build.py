@@ -33,6 +33,8 @@ class Source(Struct, frozen=True):
 @click.option("-t", "--tag", "tags", multiple=True, help='Name and optionally a tag in the "name:tag" format')
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
+@click.option("--build-context", "contexts", multiple=True, metavar="NAME=VALUE",
+              help="Let a directory, an address or an image stand in for the stage or image NAME")  # fmt: skip
 @click.option("--target", help="Set the target build stage to build")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set metadata for an image")
 @click.option("--secret", "secrets", multiple=True, metavar="id=ID[,src=FILE|,env=NAME]",
@@ -55,6 +57,7 @@ def build(
     tags: tuple[str, ...],
     file: str | None,
     build_args: tuple[str, ...],
+    contexts: tuple[str, ...],
     target: str | None,
     labels: tuple[str, ...],
     secrets: tuple[str, ...],
@@ -85,7 +88,8 @@ def build(
             refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
         begun = begin(
             session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
-            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents),
+            no_cache=no_cache, labels=pairs(labels), platform=platform,
+            build_contexts=named(contexts), **lent(secrets, agents),
         )  # fmt: skip
         image_id = take(session, engine, begun, shown, trace)
     if iidfile is not None:
@@ -152,6 +156,17 @@ def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, 
             given[key] = value
         elif key in environment:
             given[key] = environment[key]
+    return given
+
+
+def named(words: tuple[str, ...]) -> dict[str, str]:
+    """Read --build-context: ``NAME=VALUE``."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ContextError(f"invalid context value: {word}, expected key=value")
+        given[name] = value
     return given
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dockersim.dockerfile import parse
 from dockersim.engine.build import Build, Driver, EventSink
-from dockersim.engine.contexts import Contexts
+from dockersim.engine.contexts import Contexts, check_named, open_named
 from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
@@ -20,7 +20,7 @@ from dockersim.engine.opening import Opened, open_build
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.oci import parse_reference
-from dockersim.solver import BuildOptions, RunOp, StepFinished, solve
+from dockersim.solver import BuildOptions, RunOp, StepFinished, named_contexts, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Engine:
         on_event: EventSink | None = None,
         secrets: Mapping[str, bytes] | None = None,
         agents: Mapping[str, str | os.PathLike[str]] | None = None,
+        build_contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
@@ -76,9 +77,11 @@ class Engine:
         that is fetched; None is ``Dockerfile`` in the context); ``text`` gives the Dockerfile itself instead, which is
         then only called by that name. ``on_event`` is called with every event as it happens. ``secrets`` are lent to
         ``RUN --mount=type=secret`` by id, ``agents`` (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is
-        kept anywhere. Raises ContextError or DockerfileError for bad input; nothing has been written then.
+        kept anywhere. ``build_contexts`` stand in for stages and images of their names: directories, addresses,
+        ``docker-image://NAME`` or ``oci-layout://PATH:TAG``. Raises ContextError or DockerfileError for bad input;
+        nothing has been written then.
         """
-        options = self._options(tags, build_args, target, no_cache, labels, platform)
+        options = self._options(tags, build_args, target, no_cache, labels, platform, build_contexts)
         given = Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()})
         network = self._network(options, on_event, agent=given.agents.get("default"))
         opened = open_build(context, dockerfile, text, network, self.root / "contexts")
@@ -89,7 +92,7 @@ class Engine:
             tell=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )
         driver = ExecuteDriver(
-            self.store, Contexts(self.store.layers, opened.origin), opened.identity, finder.find, network,
+            self.store, self._contexts(opened, options, network), opened.identity, finder.find, network,
             host=lambda: self.host, epoch=options.epoch, given=given,
             on_event=lambda event: build.tell(event),  # noqa: PLW0108 - the build is made below
         )  # fmt: skip
@@ -106,13 +109,14 @@ class Engine:
         platform: str | None = None,
         text: str | None = None,
         on_event: EventSink | None = None,
+        build_contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> Build:
         """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written."""
-        options = self._options((), build_args, target, False, None, platform)
+        options = self._options((), build_args, target, False, None, platform, build_contexts)
         network = self._network(options, on_event, online=False)
         opened = open_build(context, dockerfile, text, network, self.root / "contexts")
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
-        contexts = Contexts(self.store.layers, opened.origin)
+        contexts = self._contexts(opened, options, network)
         driver = PredictDriver(self.store, contexts, opened.identity, finder.find_here, network)
         return self._begin(opened, options, driver, on_event)
 
@@ -210,6 +214,12 @@ class Engine:
         manner = Manner(online, options.epoch is not None, keep, agent)
         return Network(self.store, self.environment, manner, tell or (lambda event: None))
 
+    def _contexts(self, opened: Opened, options: BuildOptions, network: Network) -> Contexts:
+        named = named_contexts(options.contexts)
+        check_named(named)
+        state = self.root / "contexts"
+        return Contexts(self.store.layers, opened.origin, named, lambda one: open_named(one, network, state))
+
     def _options(
         self,
         tags: Sequence[str],
@@ -218,6 +228,7 @@ class Engine:
         no_cache: bool,
         labels: Mapping[str, str] | None,
         platform: str | None,
+        contexts: Mapping[str, str | os.PathLike[str]] | None,
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
@@ -229,4 +240,5 @@ class Engine:
             tuple((labels or {}).items()),
             tuple(parse_reference(tag).canonical() for tag in tags),
             int(epoch) if epoch.isdigit() else None,
+            tuple((name, os.fspath(value)) for name, value in (contexts or {}).items()),
         )

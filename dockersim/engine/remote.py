@@ -24,7 +24,7 @@ from dockersim.engine.repositories import Repositories
 from dockersim.engine.sources import ContextOrigin, Origin
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Node, Tree
-from dockersim.solver import SourceAwaited
+from dockersim.solver import NamedContext, SourceAwaited
 
 _FILE = "context"
 """What BuildKit calls the one file that it has downloaded as a context."""
@@ -77,6 +77,14 @@ class RemoteContexts:
         download = self.file(address, "[internal] load remote build context")
         archive = self._unpacked(download)
         return Remote(archive, name) if archive else Remote(download, name, _FILE)
+
+    def named(self, one: NamedContext) -> Origin:
+        """Fetch a context that has a name; a download is not laid open, but is one file called ``context``."""
+        name = without_password(one.value)
+        reference = parse_git_reference(one.value)
+        if reference is not None:
+            return self.repository(reference, f"[internal] load git source {name}")
+        return self.file(one.value, f"[context {one.name}] {name}")
 
     def repository(self, reference: GitReference, vertex: str) -> Origin:
         """Check a Git repository out; ``vertex`` is BuildKit's name for that."""

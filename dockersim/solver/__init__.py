@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TypeGuard, get_args
 
+from dockersim.solver.contexts import NamedContext, named_contexts
 from dockersim.solver.events import (
     BuildFinished,
     CacheDecided,
@@ -39,6 +40,7 @@ from dockersim.solver.plan import (
     CopyOp,
     FromOp,
     ImageSource,
+    NamedSource,
     Op,
     Plan,
     RunMount,
@@ -99,6 +101,8 @@ __all__ = [
     "Input",
     "Inputs",
     "LookUpCache",
+    "NamedContext",
+    "NamedSource",
     "Op",
     "Outcome",
     "OutputWritten",
@@ -124,6 +128,7 @@ __all__ = [
     "WorkdirOp",
     "differences",
     "is_request",
+    "named_contexts",
     "outcome_from_json",
     "outcome_to_json",
     "result_from_json",

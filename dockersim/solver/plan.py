@@ -37,6 +37,7 @@ class BuildOptions(Struct, frozen=True):
     """What the caller of a build asks for besides the Dockerfile.
 
     ``platform`` is like "linux/amd64". ``no_cache`` runs every step. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
+    ``contexts`` are those that were given names, with their values as they were written.
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -46,6 +47,7 @@ class BuildOptions(Struct, frozen=True):
     labels: tuple[tuple[str, str], ...] = ()
     names: tuple[str, ...] = ()
     epoch: int | None = None
+    contexts: tuple[tuple[str, str], ...] = ()
 
 
 class StageSource(Struct, frozen=True):
@@ -58,6 +60,12 @@ class ContextSource(Struct, frozen=True):
     """Files come from the build context."""
 
 
+class NamedSource(Struct, frozen=True):
+    """Files come from a context that the caller has given this name."""
+
+    name: str
+
+
 class ImageSource(Struct, frozen=True):
     """Files come from an image that no stage is made of; ``layers`` lowest first."""
 
@@ -65,7 +73,7 @@ class ImageSource(Struct, frozen=True):
     layers: tuple[DiffID, ...]
 
 
-Source: TypeAlias = ContextSource | StageSource | ImageSource
+Source: TypeAlias = ContextSource | NamedSource | StageSource | ImageSource
 
 
 class FromOp(Struct, frozen=True):

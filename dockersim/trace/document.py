@@ -148,6 +148,7 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "labels": dict(options.labels),
         "names": list(options.names),
         "epoch": options.epoch,
+        "contexts": dict(options.contexts),
     }
 
 
@@ -160,4 +161,5 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         labels=tuple(fields["labels"].items()),
         names=tuple(fields["names"]),
         epoch=fields["epoch"],
+        contexts=tuple(fields.get("contexts", {}).items()),
     )
