@@ -30,6 +30,7 @@ _SETTINGS: Final = (
     "http.lowSpeedLimit=1",  # a server that falls silent does not hold a build up for ever
     "http.lowSpeedTime=60",
 )
+_SSH_FAILED: Final = "fatal: Could not read from remote repository."
 _PASSWORD = re.compile(r"(https?://)[^/@\s']*@")
 _STANDARD_UMASK: Final = 0o022
 """What a checkout's modes are made with, whatever the learner's umask is (BuildKit, ``runWithStandardUmask``)."""
@@ -111,4 +112,6 @@ def without_password(text: str) -> str:
 def _last_word(stderr: str) -> str:
     """Choose the line that says why: the first that calls itself an error, else the last one."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if _SSH_FAILED in lines[1:]:
+        return lines[lines.index(_SSH_FAILED) - 1]  # what ssh itself has said
     return next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1] if lines else "no reason")

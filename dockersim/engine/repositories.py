@@ -50,10 +50,9 @@ class Repositories:
         # Deviation: BuildKit takes an ADD of a Git repository from the cache also where another commit has the same
         # files; here the commit must be the same.
         for number, reference in enumerate(op.repositories, 1):
-            wanted = self._settled(reference)
-            commit = self.find(wanted)
+            commit = self.find(reference)
             name = "the Git repository" if number == 1 else f"the Git repository {number}"
-            yield Input(name, "git", commit.key(wanted)) if commit else None
+            yield Input(name, "git", commit.key(self._settled(reference))) if commit else None
 
     def origins(self, op: CopyOp) -> tuple[ContextOrigin, ...]:
         """Have the files of all repositories of ``op`` here. Raises BuildError where they are not to be had."""
@@ -64,6 +63,7 @@ class Repositories:
 
         Raises BuildError if the server cannot be asked, or it is another commit than the one that must be.
         """
+        reference = self._settled(reference)
         commit = _named(reference) or self._asked.get((reference.remote, reference.ref))
         if commit is None and not self.online:
             commit = self._noted(reference)
@@ -98,7 +98,7 @@ class Repositories:
         # Deviation: BuildKit's ADD gives the files of a Git repository the time of the checkout, whatever mtime= and
         # SOURCE_DATE_EPOCH say; here these count, as they do for a Git repository that is the build context.
         dated = replace(reference, mtime="commit") if self._dated and not reference.mtime else reference
-        return replace(dated, remote=f"https://{dated.remote}") if dated.looks_local else dated
+        return replace(dated, remote=f"https://{dated.remote}", looks_local=False) if dated.looks_local else dated
 
     def _place(self, key: str) -> Path:
         return self._root / "checkouts" / hex_of(sha256(key.encode("utf-8", "surrogateescape")))[:32]

@@ -64,11 +64,11 @@ class GitServer:
     asks: list[str] = field(default_factory=list)
     """What git's own protocol asked for: "ls-refs" or "fetch"."""
 
-    def repository(self, name: str) -> Repository:
+    def repository(self, name: str, *options: str) -> Repository:
         """Make an empty repository; its address is ``URL/name.git``."""
         made = Repository(self.folder / name, f"{self.url}/{name}.git")
         made.folder.mkdir(parents=True)
-        made.git("init", "--quiet")
+        made.git("init", "--quiet", *options)
         (self.folder / f"{name}.git").symlink_to(made.folder / ".git")
         return made
 

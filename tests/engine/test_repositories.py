@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -227,6 +230,33 @@ def test_with_source_date_epoch_the_image_is_the_same_everywhere(
         ).finish()
         manifests.add(finished.image.manifest)
     assert len(manifests) == 1
+
+
+def test_a_server_that_gives_no_single_commits_is_asked_for_all(
+    engine: Engine, context: Path, server: GitServer, repository: Repository
+) -> None:
+    """A web server that knows nothing of git: what the repository's files say is all there is ("dumb http")."""
+    repository.git("update-server-info")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(server.folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:
+        thread = threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{files.server_port}/app.git"
+            build = _add(engine, context, f"--keep-git-dir {url}#v1")
+        finally:
+            files.shutdown()
+            thread.join()
+    assert _files(build)["src/readme"] == "one\n"
+    assert _files(build)["src/.git/refs/tags/v1"].strip() == repository.git("rev-parse", "v1")
+
+
+def test_a_repository_may_name_its_commits_with_sha256(engine: Engine, context: Path, server: GitServer) -> None:
+    made = server.repository("long", "--object-format=sha256")
+    made.commit(readme="long\n")
+    build = _add(engine, context, f"--keep-git-dir {made.url}")
+    assert _files(build)["src/readme"] == "long\n"
+    assert len(_files(build)["src/.git/refs/heads/main"].strip()) == 64
 
 
 def test_submodules_come_along(engine: Engine, context: Path, server: GitServer, repository: Repository) -> None:
