@@ -102,8 +102,7 @@ class _Checkout:
     def _tidy(self) -> None:
         """Take out what tells of this machine and not of the repository."""
         if self._keep:
-            self._call("remote", "set-url", "origin", without_password(self._wanted.remote))
-            (self._git_dir / "FETCH_HEAD").unlink(missing_ok=True)
+            _forget_passwords(self._git_dir)
             return
         # Deviation: BuildKit leaves a file .git in each submodule, which names a directory of the builder; here it
         # is taken out.
@@ -123,6 +122,16 @@ class _Checkout:
                 message = f"invalid subdir {self._subdir}: {found.relative_to(self._files)} is not a directory"
                 raise BuildError(message, hint=f"that is so at commit {self._commit.sha[:7]}")
         return found
+
+
+def _forget_passwords(git_dir: Path) -> None:
+    """Take passwords out of a repository and those of its submodules, which lie in it."""
+    for folder, _, names in os.walk(git_dir):
+        if "FETCH_HEAD" in names:
+            os.unlink(os.path.join(folder, "FETCH_HEAD"))
+        if "config" in names and not os.path.islink(config := os.path.join(folder, "config")):
+            text = Path(config).read_text(encoding="utf-8", errors="surrogateescape")
+            Path(config).write_text(without_password(text), encoding="utf-8", errors="surrogateescape")
 
 
 def _date(top: Path, seconds: int) -> None:

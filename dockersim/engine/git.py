@@ -25,6 +25,7 @@ _SETTINGS: Final = (
     f"core.hooksPath={os.devnull}",
     "core.fsmonitor=false",
     "gc.auto=0",
+    "core.logAllRefUpdates=false",  # a log would tell where a submodule was cloned from, password and all
     "init.defaultBranch=master",
     "advice.detachedHead=false",
     "http.lowSpeedLimit=1",  # a server that falls silent does not hold a build up for ever

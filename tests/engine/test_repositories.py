@@ -57,6 +57,14 @@ def _entry(build: Build, path: str) -> Entry:
     return node.entry
 
 
+def _with_submodule(server: GitServer, repository: Repository) -> None:
+    """Give a repository a submodule, whose address is relative to where it is cloned from."""
+    server.repository("library").commit(code="code\n")
+    repository.git("submodule", "--quiet", "add", str(server.folder / "library"), "lib")
+    repository.git("config", "--file", ".gitmodules", "submodule.lib.url", "../library.git")
+    repository.commit()
+
+
 def _files(build: Build) -> dict[str, str]:
     assert build.step is not None
     found = build.step.files.tree.walk("src")
@@ -195,14 +203,16 @@ def test_the_git_dir_is_kept_if_asked(engine: Engine, context: Path, repository:
     assert tagged.step.files.text("/src/.git/refs/tags/v1").strip() == repository.git("rev-parse", "v1")
 
 
-def test_no_password_gets_into_the_image_or_a_message(engine: Engine, context: Path, repository: Repository) -> None:
+def test_no_password_gets_into_the_image_or_a_message(
+    engine: Engine, context: Path, server: GitServer, repository: Repository
+) -> None:
+    _with_submodule(server, repository)
     secret = repository.url.replace("://", "://me:hunter2@")
-    build = _add(engine, context, f"--keep-git-dir {secret}")
-    assert build.step is not None
-    assert "hunter2" not in build.step.files.text("/src/.git/config")
-    assert not [
-        path for path in (engine.root / "repositories").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()
-    ]
+    kept = _files(_add(engine, context, f"--keep-git-dir {secret}"))
+    assert "xxxxx@127.0.0.1" in kept["src/.git/config"] and "src/.git/modules/lib/config" in kept
+    assert not [path for path, text in kept.items() if "hunter2" in text]
+    noted = [path for path in (engine.root / "repositories").rglob("*") if path.is_file()]
+    assert noted and not [path for path in noted if b"hunter2" in path.read_bytes()]
     with pytest.raises(BuildError) as caught:
         _add(engine, context, f"{secret.replace('app.git', 'none.git')}")
     assert "hunter2" not in str(caught.value) and "xxxxx@127.0.0.1" in str(caught.value)
@@ -260,11 +270,7 @@ def test_a_repository_may_name_its_commits_with_sha256(engine: Engine, context: 
 
 
 def test_submodules_come_along(engine: Engine, context: Path, server: GitServer, repository: Repository) -> None:
-    library = server.repository("library")
-    library.commit(code="code\n")
-    repository.git("submodule", "--quiet", "add", "../library.git", "lib")  # relative to where it is cloned from
-    repository.git("config", "--file", ".gitmodules", "submodule.lib.url", "../library.git")
-    repository.commit()
+    _with_submodule(server, repository)
     files = _files(_add(engine, context, repository.url))
     assert files["src/lib/code"] == "code\n" and "src/lib/.git" not in files
     assert "src/lib/code" not in _files(_add(engine, context, f"{repository.url}?submodules=false"))
