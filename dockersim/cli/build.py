@@ -23,18 +23,20 @@ from dockersim.oci import parse_reference
 
 
 class Source(Struct, frozen=True):
-    """Where a build reads from: the context's directory, and the Dockerfile as a path or as text."""
+    """Where a build reads from: the context's directory or address, and the Dockerfile as a path or as text."""
 
-    context: Path
+    context: Path | str
     dockerfile: Path | None = None
     text: str | None = None
 
 
 @click.command()
-@click.argument("path", metavar="PATH | -")
+@click.argument("path", metavar="PATH | URL | -")
 @click.option("-t", "--tag", "tags", multiple=True, help='Name and optionally a tag in the "name:tag" format')
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
+@click.option("--build-context", "contexts", multiple=True, metavar="NAME=VALUE",
+              help="Let a directory, an address or an image stand in for the stage or image NAME")  # fmt: skip
 @click.option("--target", help="Set the target build stage to build")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set metadata for an image")
 @click.option("--secret", "secrets", multiple=True, metavar="id=ID[,src=FILE|,env=NAME]",
@@ -63,6 +65,7 @@ def build(
     tags: tuple[str, ...],
     file: str | None,
     build_args: tuple[str, ...],
+    contexts: tuple[str, ...],
     target: str | None,
     labels: tuple[str, ...],
     secrets: tuple[str, ...],
@@ -81,8 +84,9 @@ def build(
 ) -> None:
     """Build an image from a Dockerfile.
 
-    PATH is the build context: the directory from which COPY and ADD take files. With - the Dockerfile, or a context
-    as a tar archive, is read from stdin.
+    PATH is the build context: the directory from which COPY and ADD take files. URL is a context that is fetched: a
+    Git repository (https://host/x.git#branch:folder), a tar archive or a Dockerfile. With - the Dockerfile, or a
+    context as a tar archive, is read from stdin.
     """
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
     if call != "build":
@@ -97,7 +101,8 @@ def build(
             refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
         begun = begin(
             session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
-            no_cache=no_cache, labels=pairs(labels), platform=platform, **lent(secrets, agents), **asked,
+            no_cache=no_cache, labels=pairs(labels), platform=platform,
+            build_contexts=named(contexts), **lent(secrets, agents), **asked,
         )  # fmt: skip
         image_id = take(session, engine, begun, shown, trace, warn=not quiet and progress != "json")
     if iidfile is not None:
@@ -148,8 +153,9 @@ def show_unbegun(session: Session, error: DockersimError, source: Source) -> Non
     from dockersim.views.progress import failure
 
     text = source.text
-    if error.at is not None and text is None:
-        text = (source.dockerfile or source.context / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    file = source.dockerfile or Path(source.context, "Dockerfile")
+    if error.at is not None and text is None and file.is_file():  # what was fetched is not shown
+        text = file.read_text(encoding="utf-8", errors="replace")
     session.note(failure(error, text or "") if error.at else f"ERROR: {error}")
 
 
@@ -197,6 +203,17 @@ def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, 
     return given
 
 
+def named(words: tuple[str, ...]) -> dict[str, str]:
+    """Read --build-context: ``NAME=VALUE``."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ContextError(f"invalid context value: {word}, expected key=value")
+        given[name] = value
+    return given
+
+
 def lent(secrets: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, object]:
     """Read --secret and --ssh, if either is given."""
     if not secrets and not agents:
@@ -217,12 +234,10 @@ def source_of(path: str, file: str | None) -> Iterator[Source]:
         with piped_source(sys.stdin.buffer, file) as (context, dockerfile, text):
             yield Source(context, dockerfile, text)
         return
-    if "://" in path or path.startswith("git@"):
-        raise ContextError(f"a remote build context is not supported: {path}", hint="clone it, and build the directory")
     if file == "-":
-        yield Source(Path(path), text=sys.stdin.read())
+        yield Source(path, text=sys.stdin.read())
     else:
-        yield Source(Path(path), Path(file) if file else None)
+        yield Source(path, Path(file) if file else None)
 
 
 def write_whole(path: Path, text: str) -> None:

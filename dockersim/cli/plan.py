@@ -9,7 +9,7 @@ import click
 
 from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
-from dockersim.cli.build import Source, arguments, show_unbegun, source_of
+from dockersim.cli.build import Source, arguments, named, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine import Build, Engine
 from dockersim.errors import DockersimError
@@ -19,9 +19,10 @@ from dockersim.views.steps import cache_lines
 
 
 @click.command()
-@click.argument("path", metavar="PATH | -", default=".")
+@click.argument("path", metavar="PATH | URL | -", default=".")
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
+@click.option("--build-context", "contexts", multiple=True, metavar="NAME=VALUE", help="As in dockersim build")
 @click.option("--target", help="Set the target build stage to plan for")
 @click.option("--platform", help="Set platform, as linux/amd64")
 @asking
@@ -33,6 +34,7 @@ def plan(
     path: str,
     file: str | None,
     build_args: tuple[str, ...],
+    contexts: tuple[str, ...],
     target: str | None,
     platform: str | None,
     why: bool,
@@ -44,7 +46,10 @@ def plan(
     """
     engine = session.engine()
     with source_of(path, file) as source:
-        predicted = _predict(session, engine, source, arguments(build_args, os.environ), target, platform, asked)
+        predicted = _predict(
+            session, engine, source, build_args=arguments(build_args, os.environ), target=target, platform=platform,
+            build_contexts=named(contexts), **asked,
+        )  # fmt: skip
     events = [step.event for step in predicted.steps]
     click.echo(plan_table(events))
     if why:
@@ -62,27 +67,16 @@ def _tell_of_caches(session: Session, event: Event) -> None:
         session.note(f"{event.title}: {event.text}")
 
 
-def _predict(
-    session: Session,
-    engine: Engine,
-    source: Source,
-    build_args: dict[str, str],
-    target: str | None,
-    platform: str | None,
-    asked: dict[str, Any],
-) -> Build:
+def _predict(session: Session, engine: Engine, source: Source, **options: object) -> Build:
     """Take every step of the prediction; a step that must fail is the last one."""
     predicted: Build | None = None
     try:
         predicted = engine.plan(
             source.context,
             source.dockerfile,
-            build_args,
-            target,
-            platform=platform,
             text=source.text,
             on_event=lambda event: _tell_of_caches(session, event),
-            **asked,
+            **options,  # type: ignore[arg-type]
         )
         predicted.finish()
     except DockersimError as error:

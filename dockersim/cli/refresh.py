@@ -12,7 +12,7 @@ from dockersim.oci import Reference, parse_reference
 
 
 def refresh_bases(
-    engine: Engine, context: Path, dockerfile: Path | None, text: str | None, say: Callable[[str], None]
+    engine: Engine, context: Path | str, dockerfile: Path | None, text: str | None, say: Callable[[str], None]
 ) -> None:
     """Pull every image that a FROM names, if a registry has it; what was made on this machine stays as it is.
 
@@ -30,11 +30,11 @@ def refresh_bases(
         say(f"--pull: {name.familiar()}: {'a newer image' if pulled.newer else 'up to date'}")
 
 
-def _images(engine: Engine, context: Path, dockerfile: Path | None, text: str | None) -> Iterator[Reference]:
+def _images(engine: Engine, context: Path | str, dockerfile: Path | None, text: str | None) -> Iterator[Reference]:
     """Name the images that the Dockerfile builds on, words expanded where a plan can be made without a pull."""
     from dockersim.dockerfile import parse
 
-    source = text if text is not None else (dockerfile or context / "Dockerfile").read_text(encoding="utf-8")
+    source = text if text is not None else engine.read_dockerfile(context, dockerfile)
     stages = parse(source).stages
     names = {stage.name for stage in stages}
     for stage in stages:

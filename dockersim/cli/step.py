@@ -19,7 +19,7 @@ from dockersim.solver import CacheMoved, Event, OutputWritten
 
 
 @click.command()
-@click.argument("path", metavar="PATH", default=".")
+@click.argument("path", metavar="PATH | URL", default=".")
 @click.option("-t", "--tag", "tags", multiple=True, help='Name and optionally a tag in the "name:tag" format')
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile")')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")

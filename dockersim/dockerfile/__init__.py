@@ -6,6 +6,7 @@ instructions in moby/buildkit), plus the ``.dockerignore`` rules (moby/patternma
     directives, heredoc, arguments, parser   lines and words: what the text is
     flags, mounts, instructions, interpreter what the eighteen instructions were told
     ports                                    the words of EXPOSE
+    gitreference                             which texts name a Git repository
     words, wildcard                          ``${NAME:-default}`` and its relatives
     ignore, ignorepattern, ignoremachine,    which paths a pattern means
     pattern
@@ -74,6 +75,7 @@ from dockersim.dockerfile.words import (
 
 if TYPE_CHECKING:
     from dockersim.dockerfile.checking import CheckReport, check, check_report
+    from dockersim.dockerfile.gitreference import GitReference, parse_git_reference
     from dockersim.dockerfile.rules import Finding
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "Expose",
     "Finding",
     "From",
+    "GitReference",
     "Healthcheck",
     "Heredoc",
     "IgnoreRules",
@@ -133,16 +136,28 @@ __all__ = [
     "has_wildcard",
     "match_pattern",
     "parse",
+    "parse_git_reference",
     "parse_heredoc",
     "parse_instruction",
     "parse_ports",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load the build checks when they are first asked for: a build with every step cached does not need them."""
-    if name not in ("CheckReport", "Finding", "check", "check_report"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from dockersim.dockerfile import checking
+_LATER = {
+    "CheckReport": "checking",
+    "Finding": "checking",
+    "GitReference": "gitreference",
+    "check": "checking",
+    "check_report": "checking",
+    "parse_git_reference": "gitreference",
+}
+"""What is loaded when it is first asked for: a build with every step cached does not need it."""
 
-    return getattr(checking, name)
+
+def __getattr__(name: str) -> object:
+    """Load the build checks, or the reader of Git references, when they are first asked for."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

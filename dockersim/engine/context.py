@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple, cast
 from msgspec.structs import replace
 
 from dockersim.digest import Digest, sha256
-from dockersim.dockerfile import Decision, IgnoreRules
+from dockersim.dockerfile import NO_RULES, Decision, IgnoreRules
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Kind, LayerEntry, Tree
 
@@ -209,8 +209,16 @@ def open_context(directory: Path, dockerfile: Path | None, state: Path | None) -
     if not directory.is_dir():
         raise ContextError(f"unable to prepare context: path {str(directory)!r} not found")
     name, text = _ignore_text(directory, dockerfile)
-    index = state / f"{sha256(os.fsencode(directory.resolve()))[7:23]}.json" if state else None
-    return Context(directory, IgnoreRules.parse(text, file=name), index, ignore_file=name)
+    return Context(directory, IgnoreRules.parse(text, file=name), _index_of(directory, state), ignore_file=name)
+
+
+def open_whole(directory: Path, state: Path | None) -> Context:
+    """Open a directory that was fetched: in such a one .dockerignore is a file like any other, as in BuildKit."""
+    return Context(directory, NO_RULES, _index_of(directory, state))
+
+
+def _index_of(directory: Path, state: Path | None) -> Path | None:
+    return state / f"{sha256(os.fsencode(directory.resolve()))[7:23]}.json" if state else None
 
 
 def _ignore_text(directory: Path, dockerfile: Path | None) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from typing import BinaryIO, cast
 from dockersim.content import Layer, LayerStore, NewLayer
 from dockersim.dockerfile import IgnoreRules
 from dockersim.engine.archives import Archive, open_archive
-from dockersim.engine.downloads import DownloadOrigin
 from dockersim.engine.files import Files
+from dockersim.engine.network import Fetched
 from dockersim.engine.sources import InlineOrigin, Origin, digested_tree, matched, open_in_layer
 from dockersim.engine.users import account, owner
 from dockersim.errors import BuildError, ContentError
@@ -29,9 +29,7 @@ from dockersim.filesystem.matching import Matched
 from dockersim.solver import CopyOp, WorkdirOp
 
 
-def write_copy(
-    layers: LayerStore, below: Files, op: CopyOp, origin: Origin, downloads: DownloadOrigin, now_ns: int
-) -> Layer:
+def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fetched: Fetched, now_ns: int) -> Layer:
     """Write the layer of a COPY or ADD on top of ``below``. Raises BuildError where something is in the way."""
     excluded = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
     rules = CopyRules(
@@ -49,10 +47,13 @@ def write_copy(
             continue
         parents = source.parents if op.parents else None
         copying.add(Source(source.name, digested_tree(origin, source), parents, origin))
-    for one in downloads.files:
+    for one in fetched.downloads.files:
         source = Matched(one.node.entry.path, one.node)
-        if not (op.unpack_urls and _unpack(copying, source, downloads)):
-            copying.add(Source(source.name, source.node, None, downloads))
+        if not (op.unpack_urls and _unpack(copying, source, fetched.downloads)):
+            copying.add(Source(source.name, source.node, None, fetched.downloads))
+    for repository in fetched.repositories:
+        whole = Matched("", repository.tree.root)
+        copying.add(Source("", digested_tree(repository, whole), None, repository))
     inline = InlineOrigin(op.inline)
     for name, _ in op.inline:
         node = inline.tree.get(name)

@@ -17,10 +17,9 @@ from msgspec import Struct, to_builtins
 from dockersim.content import ContentStore
 from dockersim.content.disk import write_whole
 from dockersim.digest import Digest, hex_of, sha256
-from dockersim.engine.sources import Origin, inputs
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import Entry, Kind, Node, Tree
-from dockersim.solver import CopyOp, Input, Inputs, RunMount, url_file_name
+from dockersim.solver import CopyOp, Input, url_file_name
 
 if TYPE_CHECKING:
     import httpx
@@ -91,6 +90,10 @@ class Downloads:
         """Have all downloads of ``op`` here. Raises BuildError where one is not to be had, or is another file."""
         found = (self._find(url, op.checksum) for url in op.urls)
         return DownloadOrigin(self._content, tuple(one for one in found if one is not None))
+
+    def fetch(self, url: str) -> Downloaded | None:
+        """Have one file here; None if it is not, and nobody may be asked. Raises BuildError if it is not to be had."""
+        return self._find(url, "")
 
     def _find(self, url: str, checksum: str) -> Downloaded | None:
         if url in self._done and not checksum:
@@ -170,15 +173,6 @@ class Downloads:
             return found if found.url == url and self._content.keep(found.digest) else None
         except (OSError, ValueError, TypeError, ContentError):
             return None  # no note, or one cut short: it is downloaded anew
-
-
-def read_inputs(op: CopyOp | RunMount, origin: Origin, downloads: Downloads) -> Inputs:
-    """Name all that ``op`` takes from ``origin`` and from the network, or a mount shows."""
-    files: list[Input | None] = [*inputs(op, origin)]
-    if isinstance(op, CopyOp):
-        files += downloads.inputs(op)
-    known = tuple(file for file in files if file is not None)
-    return Inputs(known if len(known) == len(files) else None)
 
 
 def _time_of(modified: str) -> int:

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dockersim.dockerfile import parse
-from dockersim.engine.build import Build, EventSink
+from dockersim.engine.build import Build, Driver, EventSink
 from dockersim.engine.context import open_context
+from dockersim.engine.contexts import Contexts, check_named, open_named
 from dockersim.engine.execute import ExecuteDriver
 from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
+from dockersim.engine.network import Manner, Network
+from dockersim.engine.opening import DOCKERFILE, Opened, open_build
 from dockersim.engine.options import read_filter, read_hosts, read_network
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
-from dockersim.errors import ContextError, DockerfileError, ImageNotFound, InvalidReference
+from dockersim.errors import ImageNotFound, InvalidReference
 from dockersim.oci import parse_reference
-from dockersim.solver import BuildOptions, Event, Plan, RunOp, StepFinished, solve
+from dockersim.solver import BuildOptions, Event, Plan, RunOp, StepFinished, named_contexts, solve
 from dockersim.solver.configure import DEFAULT_SHELL
 
 if TYPE_CHECKING:
@@ -76,26 +79,31 @@ class Engine:
         network: str = "default",
         cache_from: Sequence[str] = (),
         cache_to: Sequence[str] = (),
+        build_contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> Build:
         """Begin a build and return it, standing before its first step.
 
-        ``dockerfile`` is a path (relative to the working directory, as docker takes it; None is ``Dockerfile`` in the
-        context); ``text`` gives the Dockerfile itself instead, which is then only called by that name. ``on_event``
-        is called with every event as it happens. ``secrets`` are lent to ``RUN --mount=type=secret`` by id, ``agents``
-        (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is kept anywhere. ``add_hosts``
-        (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN, and never in a layer.
-        ``no_cache_filter`` names the stages whose steps are run whatever the cache knows. ``network`` ("default",
-        "none", "host") counts for each RUN without a --network of its own. ``cache_from`` and ``cache_to`` are written
-        as for docker (``"type=local,dest=DIR,mode=max"``, ``"type=registry,ref=NAME"``, ``"NAME"``): where steps are
-        looked for besides this root, and where they are exported to when the image is made. Raises ContextError,
-        DockerfileError or BuildError for bad input; nothing has been written then.
+        ``context`` is a directory, or the address of a Git repository, a tar archive or a Dockerfile, which is fetched
+        first. ``dockerfile`` is a path (relative to the working directory, as docker takes it, or to the context if
+        that is fetched; None is ``Dockerfile`` in the context); ``text`` gives the Dockerfile itself instead, which is
+        then only called by that name. ``on_event`` is called with every event as it happens. ``secrets`` are lent to
+        ``RUN --mount=type=secret`` by id, ``agents`` (sockets of ssh agents) to ``RUN --mount=type=ssh``; neither is
+        kept anywhere. ``add_hosts`` (``"HOST:IP"``, ``"HOST:host-gateway"``) are found in the /etc/hosts of every RUN,
+        and never in a layer. ``no_cache_filter`` names the stages whose steps are run whatever the cache knows.
+        ``network`` ("default", "none", "host") counts for each RUN without a --network of its own. ``cache_from`` and
+        ``cache_to`` are written as for docker (``"type=local,dest=DIR,mode=max"``, ``"type=registry,ref=NAME"``,
+        ``"NAME"``): where steps are looked for besides this root, and where they are exported to when the image is
+        made. ``build_contexts`` stand in for stages and images of their names: directories, addresses,
+        ``docker-image://NAME`` or ``oci-layout://PATH:TAG``. Raises ContextError, DockerfileError or BuildError for
+        bad input; nothing has been written then.
         """
-        folder, file, source = self._read(context, dockerfile, text)
         options = self._options(
             build_args, target, platform, tags=tags, no_cache=no_cache, labels=labels, add_hosts=add_hosts,
-            no_cache_filter=no_cache_filter, network=network,
+            no_cache_filter=no_cache_filter, network=network, contexts=build_contexts,
         )  # fmt: skip
-        files = open_context(folder, file, self.root / "contexts")
+        given = Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()})
+        outside = self._network(options, on_event, agent=given.agents.get("default"))
+        opened = open_build(context, dockerfile, text, outside, self.root / "contexts")
 
         def tell(event: Event) -> None:
             build.tell(event)  # which is made below
@@ -107,14 +115,11 @@ class Engine:
             tell=tell,
         )
         driver = ExecuteDriver(
-            self.store, files, f"{folder.resolve()}:{file}", finder.find, host=lambda: self.host, epoch=options.epoch,
-            given=Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()}),
-            on_event=tell,
+            self.store, self._contexts(opened, options, outside), opened.identity, finder.find, outside,
+            host=lambda: self.host, epoch=options.epoch, given=given, on_event=tell,
             caches=self._caches(tell, cache_from, cache_to),
         )  # fmt: skip
-        solver = solve(parse(source, file=file.name), options, files.rules)
-        build = Build(solver, driver, self, on_event, source)
-        build.options, build.file, build.ignore = options, file.name, files.rules
+        build = self._begin(opened, options, driver, on_event)
         return build
 
     def plan(
@@ -131,31 +136,39 @@ class Engine:
         no_cache_filter: Sequence[str] = (),
         network: str = "default",
         cache_from: Sequence[str] = (),
+        build_contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> Build:
         """Predict a build: the same steps, each with the cache's verdict; nothing is run and nothing written.
 
         Of the imported caches only directories are looked into.
         """
-        folder, file, source = self._read(context, dockerfile, text)
         options = self._options(
-            build_args, target, platform, add_hosts=add_hosts, no_cache_filter=no_cache_filter, network=network
-        )
-        files = open_context(folder, file, self.root / "contexts")
+            build_args, target, platform, add_hosts=add_hosts, no_cache_filter=no_cache_filter, network=network,
+            contexts=build_contexts,
+        )  # fmt: skip
+        outside = self._network(options, on_event, online=False)
+        opened = open_build(context, dockerfile, text, outside, self.root / "contexts")
 
         def tell(event: Event) -> None:
             build.tell(event)  # which is made below
 
         finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
         driver = PredictDriver(
-            self.store,
-            files,
-            f"{folder.resolve()}:{file}",
-            finder.find_here,
-            self._caches(tell, cache_from, fetching=False),
-        )
-        solver = solve(parse(source, file=file.name), options, files.rules)
-        build = Build(solver, driver, self, on_event, source)
-        build.options, build.file, build.ignore = options, file.name, files.rules
+            self.store, self._contexts(opened, options, outside), opened.identity, finder.find_here, outside,
+            caches=self._caches(tell, cache_from, fetching=False),
+        )  # fmt: skip
+        build = self._begin(opened, options, driver, on_event)
+        return build
+
+    def read_dockerfile(self, context: str | os.PathLike[str], dockerfile: str | os.PathLike[str] | None = None) -> str:
+        """Give the text of the Dockerfile that a build with these words would read; a context may be fetched for it."""
+        outside = self._network(BuildOptions(), None)
+        return open_build(context, dockerfile, None, outside, self.root / "contexts").text
+
+    def _begin(self, opened: Opened, options: BuildOptions, driver: Driver, on_event: EventSink | None) -> Build:
+        solver = solve(parse(opened.text, file=opened.file), options, opened.rules)
+        build = Build(solver, driver, self, on_event, opened.text)
+        build.options, build.file, build.ignore = options, opened.file, opened.rules
         return build
 
     def context(
@@ -177,13 +190,13 @@ class Engine:
         from dockersim.engine.xray import examine, plan_without_images, private_keys
 
         folder = Path(path)
-        files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / "Dockerfile", None)
+        files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / DOCKERFILE, None)
 
         def plan() -> Plan:
-            _, file, source = self._read(folder, dockerfile, text)
             options = self._options(build_args, target, None)
+            opened = open_build(folder, dockerfile, text, self._network(options, None, online=False), None)
             finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
-            return plan_without_images(parse(source, file=file.name), options, finder.find_here)
+            return plan_without_images(parse(opened.text, file=opened.file), options, finder.find_here)
 
         xray = examine(files, plan, everything=everything)
         return xray, cautions(xray.files, private_keys(files, xray))
@@ -205,11 +218,11 @@ class Engine:
         """
         from dockersim.dockerfile import check_report
 
-        folder, file, source = self._read(context, dockerfile, text)
         options = self._options(build_args, target, platform)
+        opened = open_build(context, dockerfile, text, self._network(options, None), None)
         return check_report(
-            source, build_args=dict(options.build_args), target=target or None, platform=options.platform,
-            ignore=open_context(folder, file, None).rules, environment_of=self._environment_of, file=file.name,
+            opened.text, build_args=dict(options.build_args), target=target or None, platform=options.platform,
+            ignore=opened.rules, environment_of=self._environment_of, file=opened.file,
         )  # fmt: skip
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
@@ -287,27 +300,19 @@ class Engine:
 
     # ------------------------------------------------------------ reading what was given
 
-    def _read(
-        self, context: str | os.PathLike[str], dockerfile: str | os.PathLike[str] | None, text: str | None
-    ) -> tuple[Path, Path, str]:
-        """Find the context and the Dockerfile; return the folder, the file's path and its text."""
-        folder = Path(context)
-        if not folder.is_dir():
-            raise ContextError(f'unable to prepare context: path "{folder}" not found')
-        file = Path(dockerfile) if dockerfile is not None else folder / "Dockerfile"
-        source = text if text is not None else self._read_file(file)
-        if not source:
-            raise DockerfileError("the Dockerfile cannot be empty", hint="begin it with FROM")
-        return folder, file, source
+    def _network(
+        self, options: BuildOptions, tell: EventSink | None, *, agent: Path | None = None, online: bool = True
+    ) -> Network:
+        """Give the outside world of one build."""
+        keep = dict(options.build_args).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "t", "T", "true", "TRUE")
+        manner = Manner(online, options.epoch is not None, keep, agent)
+        return Network(self.store, self.environment, manner, tell or (lambda event: None))
 
-    def _read_file(self, file: Path) -> str:
-        try:
-            return file.read_text(encoding="utf-8", errors="surrogateescape")
-        except FileNotFoundError:
-            message = f"failed to read dockerfile: open {file.name}: no such file or directory"
-            raise DockerfileError(message, hint=f"write one at {file}, or name another with -f") from None
-        except OSError as error:
-            raise DockerfileError(f"failed to read dockerfile: open {file}: {error.strerror}") from error
+    def _contexts(self, opened: Opened, options: BuildOptions, network: Network) -> Contexts:
+        named = named_contexts(options.contexts)
+        check_named(named)
+        state = self.root / "contexts"
+        return Contexts(self.store.layers, opened.origin, named, lambda one: open_named(one, network, state))
 
     def _caches(
         self, tell: EventSink, sources: Sequence[str], targets: Sequence[str] = (), *, fetching: bool = True
@@ -342,6 +347,7 @@ class Engine:
         add_hosts: Sequence[str] = (),
         no_cache_filter: Sequence[str] = (),
         network: str = "default",
+        contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> BuildOptions:
         given = dict(build_args or {})
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
@@ -356,4 +362,5 @@ class Engine:
             read_hosts(add_hosts),
             read_filter(no_cache_filter, no_cache=no_cache),
             read_network(network),
+            tuple((name, os.fspath(value)) for name, value in (contexts or {}).items()),
         )

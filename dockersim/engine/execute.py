@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dockersim.digest import DiffID
-from dockersim.engine.context import Context
-from dockersim.engine.downloads import Downloads, read_inputs
+from dockersim.engine.contexts import Contexts
 from dockersim.engine.lent import Given, Host
-from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin
+from dockersim.engine.network import Network
 from dockersim.engine.store import Store
 from dockersim.oci import parse_reference
 from dockersim.solver import (
     CacheAnswer,
     CommitImage,
-    ContextSource,
     DigestInputs,
     Event,
     Execute,
@@ -29,7 +26,6 @@ from dockersim.solver import (
     Request,
     ResolvedImage,
     ResolveImage,
-    Source,
     StepResult,
 )
 
@@ -49,9 +45,10 @@ class ExecuteDriver:
     def __init__(
         self,
         store: Store,
-        context: Context,
+        contexts: Contexts,
         identity: str,
         find_image: FindImage,
+        network: Network,
         *,
         host: Callable[[], Host],
         epoch: int | None,
@@ -60,14 +57,14 @@ class ExecuteDriver:
         caches: RemoteCaches | None = None,
     ) -> None:
         self._store = store
-        self._context = context
+        self._contexts = contexts
         self._identity = identity
         self._find_image = find_image
         self._host = host
         self._epoch = epoch
         self._given = given
+        self._network = network
         self._caches = caches
-        self._downloads = Downloads(store.content, store.root / "downloads")
         self._on_event = on_event
 
     def answer(self, request: Request) -> Outcome:
@@ -76,8 +73,8 @@ class ExecuteDriver:
             case ResolveImage():
                 return self._find_image(request)
             case DigestInputs(op, layers):
-                answer = read_inputs(op, self._origin(op.source, layers), self._downloads)
-                self._context.save()
+                answer = self._network.read_inputs(op, self._contexts.origin(op.source, layers))
+                self._contexts.save()
                 return answer
             case LookUpCache():
                 return self._look_up(request)
@@ -120,19 +117,14 @@ class ExecuteDriver:
 
         return Performer(
             self._store,
-            self._downloads,
-            self._origin,
+            self._network,
+            self._contexts.origin,
             host=self._host(),
             given=self._given,
             epoch=self._epoch,
             now_ns=self._now_ns,
             on_event=self._on_event,
         )
-
-    def _origin(self, source: Source | None, layers: tuple[DiffID, ...]) -> Origin:
-        if isinstance(source, ContextSource):
-            return ContextOrigin(self._context)
-        return LayersOrigin(self._store.layers, layers)
 
     def _now_ns(self) -> int:
         return self._epoch * _SECOND if self._epoch is not None else time.time_ns()

@@ -24,9 +24,11 @@ from dockersim.errors import DockersimError, ImageError, ImageNotFound
 from dockersim.images import Image
 from dockersim.oci import Reference, parse_reference
 from dockersim.solver import ImageAwaited, ResolvedImage, ResolveImage
+from dockersim.solver.contexts import LAYOUT
 
 if TYPE_CHECKING:
     from dockersim.engine.shipping import Shipping
+    from dockersim.images.layouts import Layout
     from dockersim.registry import PullEvent
 
 
@@ -100,6 +102,8 @@ class ImageFinder:
 
     def find(self, request: ResolveImage) -> ResolvedImage:
         """Find the image, pulling or making it if need be. Raises ImageNotFound that says what to do."""
+        if request.reference.startswith(LAYOUT):
+            return self._from_layout(request, lambda layout: layout.load(self._store.images))
         reference = parse_reference(request.reference)
         unreachable = UnreachableRegistries(self._store.root / "unreachable.json", time.time)
         sources: list[ImageSource[Image]] = [
@@ -118,7 +122,20 @@ class ImageFinder:
 
     def find_here(self, request: ResolveImage) -> ResolvedImage:
         """Find the image in the local store only: what a prediction may do."""
+        if request.reference.startswith(LAYOUT):
+            return self._from_layout(request, lambda layout: self._store.images.get(layout.manifest().config.digest))
         return self._ask(request, parse_reference(request.reference), [LocalStore(self._store)])
+
+    def _from_layout(self, request: ResolveImage, take: Callable[[Layout], Image]) -> ResolvedImage:
+        """Take the image from an OCI image layout on disk."""
+        from dockersim.images.layouts import Layout  # hardly any build has one
+
+        try:
+            image = take(Layout(request.reference.removeprefix(LAYOUT), request.platform))
+        except DockersimError as error:
+            error.at = error.at or request.at
+            raise
+        return ResolvedImage(image.config, image.config.diff_ids, image.layer_sizes, request.reference)
 
     def _ask(self, request: ResolveImage, reference: Reference, sources: Sequence[ImageSource[Image]]) -> ResolvedImage:
         try:

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from dockersim.content import Layer
 from dockersim.engine.copying import write_copy, write_workdir
-from dockersim.engine.downloads import Downloads
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.mounting import mounted
+from dockersim.engine.network import Network
 from dockersim.engine.running import process_of, run_in_snapshot
 from dockersim.engine.sources import Origin, OriginOf
 from dockersim.engine.store import Store
@@ -30,7 +30,7 @@ class Performer:
     def __init__(
         self,
         store: Store,
-        downloads: Downloads,
+        network: Network,
         origin_of: OriginOf,
         *,
         host: Host,
@@ -40,7 +40,7 @@ class Performer:
         on_event: Callable[[Event], None] | None,
     ) -> None:
         self._store = store
-        self._downloads = downloads
+        self._network = network
         self._origin = origin_of
         self._host = host
         self._given = given
@@ -57,8 +57,9 @@ class Performer:
             case CopyOp() as op:
                 origin = self._origin(op.source, request.source_layers[0])
                 below = self._store.files(request.layers)
-                downloads = self._downloads.origin(op)
-                result = self._made(write_copy(self._store.layers, below, op, origin, downloads, self._now_ns()))
+                result = self._made(
+                    write_copy(self._store.layers, below, op, origin, self._network.fetch(op), self._now_ns())
+                )
             case WorkdirOp() as op:
                 below = self._store.files(request.layers)
                 result = self._made(write_workdir(self._store.layers, below, op, self._now_ns()))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockersim.digest import DiffID
-from dockersim.engine.context import Context
-from dockersim.engine.downloads import Downloads, read_inputs
+from dockersim.engine.contexts import Contexts
 from dockersim.engine.execute import FindImage
-from dockersim.engine.sources import ContextOrigin, LayersOrigin, Origin
+from dockersim.engine.network import Network
 from dockersim.engine.store import Store
 from dockersim.solver import (
     CommitImage,
-    ContextSource,
     DigestInputs,
     Execute,
     Inputs,
@@ -20,7 +17,6 @@ from dockersim.solver import (
     Outcome,
     Request,
     ResolveImage,
-    Source,
     StepResult,
 )
 
@@ -34,17 +30,19 @@ class PredictDriver:
     def __init__(
         self,
         store: Store,
-        context: Context,
+        contexts: Contexts,
         identity: str,
         find_image: FindImage,
+        network: Network,
+        *,
         caches: RemoteCaches | None = None,
     ) -> None:
-        self._caches = caches
         self._store = store
-        self._context = context
+        self._contexts = contexts
         self._identity = identity
         self._find_image = find_image
-        self._downloads = Downloads(store.content, store.root / "downloads", online=False)
+        self._network = network
+        self._caches = caches
 
     def answer(self, request: Request) -> Outcome:
         """Look, and say what was seen; what would have to be done is answered with "not done"."""
@@ -54,15 +52,10 @@ class PredictDriver:
             case DigestInputs(op, layers):
                 if not all(map(self._store.layers.has, layers)):
                     return Inputs(None)  # layers of an imported cache, which a build would fetch
-                return read_inputs(op, self._origin(op.source, layers), self._downloads)
+                return self._network.read_inputs(op, self._contexts.origin(op.source, layers))
             case LookUpCache(key, step):
                 answer = self._store.records.look_up(key, step, self._identity)
                 elsewhere = self._caches.look_up(key) if self._caches and answer.found is None else None
                 return elsewhere or answer
             case Execute() | CommitImage():
                 return StepResult(None, done=False)
-
-    def _origin(self, source: Source | None, layers: tuple[DiffID, ...]) -> Origin:
-        if isinstance(source, ContextSource):
-            return ContextOrigin(self._context)
-        return LayersOrigin(self._store.layers, layers)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from typing import TypeGuard, get_args
 
+from dockersim.solver.contexts import NamedContext, named_contexts
 from dockersim.solver.events import (
     BuildFinished,
     CacheDecided,
@@ -26,6 +27,7 @@ from dockersim.solver.events import (
     ImageAwaited,
     OutputWritten,
     PlanMade,
+    SourceAwaited,
     State,
     StepFinished,
     StepStarted,
@@ -39,6 +41,7 @@ from dockersim.solver.plan import (
     CopyOp,
     FromOp,
     ImageSource,
+    NamedSource,
     Op,
     Plan,
     RunMount,
@@ -100,6 +103,8 @@ __all__ = [
     "Input",
     "Inputs",
     "LookUpCache",
+    "NamedContext",
+    "NamedSource",
     "Op",
     "Outcome",
     "OutputWritten",
@@ -112,6 +117,7 @@ __all__ = [
     "RunOp",
     "Solver",
     "Source",
+    "SourceAwaited",
     "StagePlan",
     "StageSource",
     "State",
@@ -124,6 +130,7 @@ __all__ = [
     "WorkdirOp",
     "differences",
     "is_request",
+    "named_contexts",
     "outcome_from_json",
     "outcome_to_json",
     "result_from_json",

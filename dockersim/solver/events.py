@@ -87,6 +87,13 @@ class ImageAwaited(Struct, frozen=True):
     text: str
 
 
+class SourceAwaited(Struct, frozen=True):
+    """A context is being fetched; ``vertex`` is BuildKit's name for that, ``text`` a line of progress, if any."""
+
+    vertex: str
+    text: str = ""
+
+
 class CacheMoved(Struct, frozen=True):
     """A cache is being imported or exported; ``title`` is BuildKit's name for it, ``text`` one line of progress."""
 
@@ -119,5 +126,13 @@ class BuildFinished(Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    ImageAwaited | CacheMoved | PlanMade | StepStarted | CacheDecided | OutputWritten | StepFinished | BuildFinished
+    ImageAwaited
+    | SourceAwaited
+    | CacheMoved
+    | PlanMade
+    | StepStarted
+    | CacheDecided
+    | OutputWritten
+    | StepFinished
+    | BuildFinished
 )

@@ -26,7 +26,8 @@ from dockersim.digest import Digest, sha256
 class Input(Struct, frozen=True):
     """One path that a COPY or ADD takes, as far as it counts for the cache: no times.
 
-    ``kind`` is a word of ``filesystem.Kind``; ``path`` is relative to the source's root.
+    ``kind`` is a word of ``filesystem.Kind``, and ``path`` relative to the source's root. For a Git repository, kind is
+    "git", and ``digest`` names the commit and what is taken of it.
     """
 
     path: str
@@ -171,6 +172,8 @@ def _say_input(difference: Difference) -> str:
     if difference.after is None:
         return f"{path} is gone"
     old, new = difference.before.split(" ", 4), difference.after.split(" ", 4)
+    if old[0] == new[0] == "git":
+        return f"{path} is at another commit ({old[1][:7]} → {new[1][:7]})"
     if old[1] != new[1] and old[0] == new[0]:
         return f"{path} changed (sha256 {old[1][:4]}… → {new[1][:4]}…)"
     for index, what in ((0, "type"), (2, "mode"), (3, "owner"), (4, "link target")):

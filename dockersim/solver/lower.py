@@ -19,16 +19,17 @@ from dockersim.dockerfile import (
     Arg,
     Copy,
     Dockerfile,
+    From,
     Instruction,
     Lexing,
     Mount,
     Run,
     Workdir,
     expand,
-    parse_instruction,
 )
 from dockersim.errors import DockerfileError
 from dockersim.oci import History, ImageConfig
+from dockersim.solver.bases import Lowering, resolve
 from dockersim.solver.configure import (
     Draft,
     changes_config_only,
@@ -37,14 +38,17 @@ from dockersim.solver.configure import (
     with_path,
     working_directory,
 )
+from dockersim.solver.contexts import NamedContext, named_contexts
 from dockersim.solver.frontend import check_frontend
 from dockersim.solver.names import copy_history, run_history, vertex_name
 from dockersim.solver.operations import copy_op, run_op
 from dockersim.solver.plan import (
     BuildOptions,
     ContextSource,
+    CopyOp,
     FromOp,
     ImageSource,
+    NamedSource,
     Op,
     Plan,
     Source,
@@ -54,13 +58,16 @@ from dockersim.solver.plan import (
     VariableUse,
     WorkdirOp,
 )
-from dockersim.solver.requests import Outcome, Request, ResolvedImage, ResolveImage
+from dockersim.solver.requests import Outcome, Request, ResolvedImage
 from dockersim.solver.scope import Scope, global_scope
 from dockersim.solver.stages import SCRATCH, StageNode, Stages
 from dockersim.source import At
 
 COMMENT = "buildkit.dockerfile.v0"
 """The comment of every history entry, as BuildKit writes it."""
+
+EXPORTER_COMMENT = "buildkit.exporter.image.v0"
+"""The comment of entries for layers that no instruction has made (BuildKit, ``normalizeLayersAndHistory``)."""
 
 
 class _Stage(Struct):
@@ -73,20 +80,6 @@ class _Stage(Struct):
     steps: list[StepPlan] = field(default_factory=list)
 
 
-class _Lowering(Struct):
-    dockerfile: Dockerfile
-    options: BuildOptions
-    globals: Scope
-    stages: Stages
-    images: dict[str, ResolvedImage] = field(default_factory=dict)
-    drafts: dict[int, Draft] = field(default_factory=dict)
-    number: int = 0
-
-    @property
-    def build_args(self) -> dict[str, str]:
-        return dict(self.options.build_args)
-
-
 def lower(
     dockerfile: Dockerfile, options: BuildOptions
 ) -> Generator[Request, Outcome | None, tuple[Plan, dict[str, ResolvedImage]]]:
@@ -95,76 +88,24 @@ def lower(
     if not dockerfile.stages:
         raise DockerfileError("dockerfile contains no stages to build", hint="begin with FROM")
     scope = global_scope(dockerfile, options)
-    lowering = _Lowering(dockerfile, options, scope, Stages(dockerfile, scope))
+    stages = Stages(dockerfile, scope, named_contexts(options.contexts))
+    lowering = Lowering(dockerfile, options, scope, stages)
     target = lowering.stages.target(options.target)
-    needed = yield from _resolve(lowering, target)
-    stages = []
-    for node in lowering.stages.nodes:
+    needed = yield from resolve(lowering, target)
+    planned = []
+    for node in stages.nodes:
         if node.index in needed:
-            stages.append(_lower_stage(lowering, node, needed[node.index]))
+            planned.append(_lower_stage(lowering, node, needed[node.index]))
         else:
             because = "nothing that is needed uses it"
-            stages.append(StagePlan(node.index, node.name, node.base, node.at, False, because))
-    return Plan(dockerfile.file, tuple(stages), target), lowering.images
-
-
-# ---------------------------------------------------------------- base images and triggers
-
-
-def _resolve(lowering: _Lowering, target: int) -> Generator[Request, Outcome | None, dict[int, str]]:
-    """Resolve every image that is needed; triggers of a base may need further stages, so until nothing is new."""
-    triggered: set[int] = set()
-    while True:
-        needed = lowering.stages.needed(target)
-        for node in lowering.stages.nodes:
-            if node.index in needed and node.base_stage is None and node.base != SCRATCH:
-                yield from _resolve_image(lowering, node.base, node.at, node.platform)
-        for name, at in lowering.stages.images.items():
-            yield from _resolve_image(lowering, name, at, "")
-        fresh = [node for node in lowering.stages.nodes if node.index in needed and node.index not in triggered]
-        if not fresh:
-            return needed
-        for node in fresh:
-            triggered.add(node.index)
-            _pull_triggers(lowering, node)
-
-
-def _resolve_image(lowering: _Lowering, name: str, at: At, platform: str) -> Generator[Request, Outcome | None, None]:
-    if name in lowering.images:
-        return
-    image = yield ResolveImage(name, platform or lowering.options.platform, at)
-    if not isinstance(image, ResolvedImage):
-        raise TypeError(f"ResolveImage was answered with {type(image).__name__}")
-    lowering.images[name] = image
-
-
-def _pull_triggers(lowering: _Lowering, node: StageNode) -> None:
-    """Put the ONBUILD triggers of the base at the head of a stage; they stand where its FROM stands."""
-    instructions = []
-    for trigger in _triggers(lowering, node):
-        instruction = replace(parse_instruction(trigger, file=lowering.dockerfile.file), at=node.at)
-        lowering.stages.connect(node, instruction)
-        instructions.append((instruction, True))
-    node.instructions[:0] = instructions
-
-
-def _triggers(lowering: _Lowering, node: StageNode) -> tuple[str, ...]:
-    if node.base_stage is not None:
-        base = lowering.stages.nodes[node.base_stage]
-        draft = Draft(ImageConfig(architecture=""), Scope())
-        for instruction, _ in base.instructions:
-            if instruction.keyword == "ONBUILD":
-                configure(draft, instruction)
-        return draft.container.on_build
-    if node.base == SCRATCH:
-        return ()
-    return lowering.images[node.base].config.config.on_build
+            planned.append(StagePlan(node.index, node.name, node.base, node.at, False, because))
+    return Plan(dockerfile.file, tuple(planned), target), lowering.images
 
 
 # ---------------------------------------------------------------- one stage
 
 
-def _lower_stage(lowering: _Lowering, node: StageNode, because: str) -> StagePlan:
+def _lower_stage(lowering: Lowering, node: StageNode, because: str) -> StagePlan:
     config, scope = _begin(lowering, node)
     stage = _Stage(node, Draft(config, scope, lowering.dockerfile.escape), _total(node))
     lowering.drafts[node.index] = stage.draft
@@ -180,7 +121,7 @@ def _lower_stage(lowering: _Lowering, node: StageNode, because: str) -> StagePla
     return StagePlan(node.index, node.name, node.base, node.at, True, because, tuple(stage.steps))
 
 
-def _begin(lowering: _Lowering, node: StageNode) -> tuple[ImageConfig, Scope]:
+def _begin(lowering: Lowering, node: StageNode) -> tuple[ImageConfig, Scope]:
     """Give the config and the variables that a stage starts with."""
     if node.base_stage is not None:
         base = lowering.drafts[node.base_stage]
@@ -201,11 +142,15 @@ def _begin(lowering: _Lowering, node: StageNode) -> tuple[ImageConfig, Scope]:
 def _total(node: StageNode) -> int:
     """Count the steps that BuildKit numbers in a stage, without those that triggers bring."""
     own = sum(isinstance(one, Run | Copy | Add | Workdir) for one, trigger in node.instructions if not trigger)
-    return own + (node.base_stage is None and node.base != SCRATCH)
+    return own + (node.base_stage is None and (node.base != SCRATCH or node.context is not None))
 
 
-def _add_from(lowering: _Lowering, stage: _Stage) -> None:
+def _add_from(lowering: Lowering, stage: _Stage) -> None:
     node = stage.node
+    from_ = lowering.dockerfile.stages[node.index].from_
+    if node.files is not None:
+        _add_files(lowering, stage, from_, node.files)
+        return
     if node.base_stage is not None:
         op = FromOp(lowering.stages.nodes[node.base_stage].label, stage=node.base_stage)
     elif node.base == SCRATCH:
@@ -213,12 +158,22 @@ def _add_from(lowering: _Lowering, stage: _Stage) -> None:
     else:
         op = FromOp(node.base, lowering.images[node.base].layers)
     shown = node.base_stage is None and node.base != SCRATCH
-    vertex = _vertex(lowering, stage, f"FROM {node.base}", trigger=False) if shown else None
-    from_ = lowering.dockerfile.stages[node.index].from_
+    vertex = _vertex(lowering, stage, f"FROM {node.base}", trigger=False) if shown and not node.context else None
+    if shown and node.context is not None:
+        vertex = node.context.vertex
     _append(lowering, stage, from_, op, vertex, before=stage.draft.config, expanded=f"FROM {op.reference}")
 
 
-def _lower_step(lowering: _Lowering, stage: _Stage, instruction: Instruction, *, trigger: bool) -> None:
+def _add_files(lowering: Lowering, stage: _Stage, from_: From, context: NamedContext) -> None:
+    """Begin a stage with the files of a context, which become its first layer."""
+    # Deviation: BuildKit's exporter writes a history entry of the layer that a named context makes behind those of
+    # the instructions; here it stands where the layer does, first.
+    _append(lowering, stage, from_, CopyOp(NamedSource(context.name), ("",), "/"), context.vertex,
+            before=stage.draft.config, created_by=f"local source for {context.name}", comment=EXPORTER_COMMENT,
+            expanded=f"FROM {context.name}")  # fmt: skip
+
+
+def _lower_step(lowering: Lowering, stage: _Stage, instruction: Instruction, *, trigger: bool) -> None:
     before = stage.draft.config
     if changes_config_only(instruction):
         variables = stage.draft.scope.uses(instruction.raw, lowering.dockerfile.escape)
@@ -239,7 +194,7 @@ def _lower_step(lowering: _Lowering, stage: _Stage, instruction: Instruction, *,
             raise TypeError(f"{instruction.keyword} is not handled")
 
 
-def _lower_arg(lowering: _Lowering, stage: _Stage, arg: Arg, *, trigger: bool) -> None:
+def _lower_arg(lowering: Lowering, stage: _Stage, arg: Arg, *, trigger: bool) -> None:
     draft, before = stage.draft, stage.draft.config
     variables = draft.scope.uses(arg.raw, lowering.dockerfile.escape)
     words = []
@@ -255,7 +210,7 @@ def _lower_arg(lowering: _Lowering, stage: _Stage, arg: Arg, *, trigger: bool) -
 
 
 def _arg_value(
-    lowering: _Lowering, stage: _Stage, name: str, default: str | None, at: At
+    lowering: Lowering, stage: _Stage, name: str, default: str | None, at: At
 ) -> tuple[str | None, str, int | None]:
     """Find an ARG's value: --build-arg, else its default, else a global ARG of that name."""
     if name in lowering.build_args:
@@ -268,7 +223,7 @@ def _arg_value(
     return None, "unset", None
 
 
-def _lower_workdir(lowering: _Lowering, stage: _Stage, workdir: Workdir, *, trigger: bool) -> None:
+def _lower_workdir(lowering: Lowering, stage: _Stage, workdir: Workdir, *, trigger: bool) -> None:
     draft, before = stage.draft, stage.draft.config
     path = draft.scope.word(lowering.dockerfile.escape, workdir.at)(workdir.path)
     draft.change(working_dir=working_directory(draft.container.working_dir, path))
@@ -280,7 +235,7 @@ def _lower_workdir(lowering: _Lowering, stage: _Stage, workdir: Workdir, *, trig
             expanded=name, trigger=trigger)  # fmt: skip
 
 
-def _lower_run(lowering: _Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
+def _lower_run(lowering: Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
     op = run_op(run, stage.draft, lowering.options, lambda name, mount: _mount_source(lowering, name, mount, run.at))
     name = run.raw
     if run.summary:
@@ -292,7 +247,7 @@ def _lower_run(lowering: _Lowering, stage: _Stage, run: Run, *, trigger: bool) -
             trigger=trigger)  # fmt: skip
 
 
-def _lower_copy(lowering: _Lowering, stage: _Stage, copy: Copy | Add, *, trigger: bool) -> None:
+def _lower_copy(lowering: Lowering, stage: _Stage, copy: Copy | Add, *, trigger: bool) -> None:
     source = _source(lowering, stage, copy)
     op, sources, destination = copy_op(copy, source, stage.draft, HEREDOC_BODY)
     name = _filled_in(lowering, stage, copy.raw)
@@ -302,7 +257,7 @@ def _lower_copy(lowering: _Lowering, stage: _Stage, copy: Copy | Add, *, trigger
             trigger=trigger)  # fmt: skip
 
 
-def _source(lowering: _Lowering, stage: _Stage, copy: Copy | Add) -> Source:
+def _source(lowering: Lowering, stage: _Stage, copy: Copy | Add) -> Source:
     if isinstance(copy, Add) or not copy.from_:
         return ContextSource()
     found = lowering.stages.source(copy.from_, copy.at)
@@ -312,7 +267,7 @@ def _source(lowering: _Lowering, stage: _Stage, copy: Copy | Add) -> Source:
     return _found_source(lowering, found)
 
 
-def _mount_source(lowering: _Lowering, name: str, mount: Mount, at: At) -> Source | None:
+def _mount_source(lowering: Lowering, name: str, mount: Mount, at: At) -> Source | None:
     found = lowering.stages.source(name, at)
     if isinstance(found, int) and found not in lowering.drafts:
         text = f'cannot mount from stage "{name}" to "{mount.target}", stage needs to be defined before current command'
@@ -320,16 +275,18 @@ def _mount_source(lowering: _Lowering, name: str, mount: Mount, at: At) -> Sourc
     return None if found == SCRATCH else _found_source(lowering, found)
 
 
-def _found_source(lowering: _Lowering, found: int | str) -> Source:
+def _found_source(lowering: Lowering, found: int | str | NamedContext) -> Source:
     if isinstance(found, int):
         return StageSource(found)
+    if isinstance(found, NamedContext):
+        return NamedSource(found.name)
     return ImageSource(found, () if found == SCRATCH else lowering.images[found].layers)
 
 
 # ---------------------------------------------------------------- steps
 
 
-def _filled_in(lowering: _Lowering, stage: _Stage, text: str, lexing: Lexing | None = None) -> str:
+def _filled_in(lowering: Lowering, stage: _Stage, text: str, lexing: Lexing | None = None) -> str:
     """Fill the values in that are known, for the name of a step; a text that cannot be expanded stays as it is."""
     escape = lowering.dockerfile.escape
     try:
@@ -340,14 +297,14 @@ def _filled_in(lowering: _Lowering, stage: _Stage, text: str, lexing: Lexing | N
     return keyword.upper() + space + rest
 
 
-def _vertex(lowering: _Lowering, stage: _Stage, text: str, *, trigger: bool) -> str:
+def _vertex(lowering: Lowering, stage: _Stage, text: str, *, trigger: bool) -> str:
     stage.index += 1
     label = "" if lowering.stages.single else stage.node.label
     return vertex_name(text, stage.index, stage.total, label, trigger=trigger)
 
 
 def _append(
-    lowering: _Lowering,
+    lowering: Lowering,
     stage: _Stage,
     instruction: Instruction,
     op: Op | None,
@@ -358,14 +315,15 @@ def _append(
     expanded: str | None = None,
     trigger: bool = False,
     variables: tuple[VariableUse, ...] | None = None,
+    comment: str = COMMENT,
 ) -> None:
     draft = stage.draft
     empty = op is None
     if created_by is not None:
-        entry = History(created_by=created_by, comment=COMMENT, empty_layer=empty)
+        entry = History(created_by=created_by, comment=comment, empty_layer=empty)
         draft.config = replace(draft.config, history=(*draft.config.history, entry))
     if variables is None:
-        scope = lowering.globals if isinstance(op, FromOp) else draft.scope
+        scope = lowering.globals if instruction.keyword == "FROM" else draft.scope
         variables = scope.uses(instruction.raw, lowering.dockerfile.escape)
     lowering.number += 1
     stage.steps.append(

@@ -113,6 +113,7 @@ def _mount_option(one: RunMount) -> tuple[str, str]:
 def _copy_words(op: CopyOp) -> str:
     sources = [f"/{pattern}" for pattern in op.patterns]
     sources += [f"/{url_file_name(url)}" for url in op.urls]
+    sources += ["git:" for _ in op.repositories]  # which one does not count, only the commit does
     sources += [f"<<{name}" for name, _ in op.inline]
     return " ".join(["ADD" if op.add else "COPY", *sources, op.destination])
 

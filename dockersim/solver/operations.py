@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Switch, expand
 from dockersim.errors import DockerfileError
@@ -15,6 +16,9 @@ from dockersim.solver.configure import Draft
 from dockersim.solver.mounting import SourceFinder, run_mounts
 from dockersim.solver.plan import BuildOptions, CopyOp, RunOp, Source
 from dockersim.source import At
+
+if TYPE_CHECKING:
+    from dockersim.dockerfile import GitReference
 
 _HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _DIGEST = re.compile(r"[a-z0-9]+([.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+")
@@ -64,7 +68,9 @@ def copy_op(copy: Copy | Add, source: Source, draft: Draft, body: Lexing) -> tup
     word = draft.scope.word(draft.escape, copy.at)
     sources = tuple(word(one) for one in copy.sources)
     destination = word(copy.destination)
-    urls = tuple(one for one in sources if _is_remote(one))
+    checksum = word(copy.checksum) if isinstance(copy, Add) else ""
+    repositories = _repositories(sources, copy, checksum)
+    urls = tuple(one for one in sources if one not in repositories and one.startswith(("http://", "https://")))
     if urls and isinstance(copy, Copy):
         raise DockerfileError("source can't be a URL for COPY", at=copy.at, hint="use ADD")
     chown, chmod = word(copy.chown), word(copy.chmod)
@@ -72,7 +78,7 @@ def copy_op(copy: Copy | Add, source: Source, draft: Draft, body: Lexing) -> tup
     parents = isinstance(copy, Copy) and copy.parents
     op = CopyOp(
         source,
-        tuple(_pattern(one, parents=parents) for one in sources if not _is_remote(one)),
+        tuple(_pattern(one, parents=parents) for one in sources if one not in urls and one not in repositories),
         _absolute(destination, draft.container.working_dir or "/"),
         tuple((one.name, _text(one, draft, body, copy.at)) for one in copy.heredocs),
         urls,
@@ -82,27 +88,34 @@ def copy_op(copy: Copy | Add, source: Source, draft: Draft, body: Lexing) -> tup
         parents,
         copy.excludes,
         isinstance(copy, Add) and copy.unpack is not Switch.OFF,
-        word(copy.checksum) if isinstance(copy, Add) else "",
+        checksum,
         isinstance(copy, Add),
         isinstance(copy, Add) and copy.unpack is Switch.ON,
+        tuple(repositories[one] for one in sources if one in repositories),
     )
     _check_remote(op, copy.at)
     return op, sources, destination
 
 
+def _repositories(sources: tuple[str, ...], copy: Copy | Add, checksum: str) -> dict[str, GitReference]:
+    """Find the Git repositories among the sources; most COPY have nothing but paths, and need no reader of them."""
+    if not any("://" in source or "@" in source for source in sources):
+        return {}
+    from dockersim.solver.repositories import git_sources
+
+    return git_sources(sources, copy, checksum)
+
+
 def _check_remote(op: CopyOp, at: At) -> None:
-    """Check --checksum as BuildKit does before anything runs, and refuse Git repositories."""
-    if op.checksum:
+    """Check --checksum as BuildKit does before anything runs."""
+    if not op.checksum:
+        return
+    if not op.repositories:
         _check_checksum(op.checksum, at)
-        if len(op.urls) + len(op.patterns) + len(op.inline) != 1:
-            raise DockerfileError("checksum can't be specified for multiple sources", at=at)
-        if not op.urls:
-            raise DockerfileError("checksum requires HTTP(S) or Git sources", at=at)
-    for url in op.urls:
-        # Deviation: BuildKit's ADD clones Git repositories; here the learner is asked to clone them.
-        if not url.startswith(("http://", "https://")) or url.partition("#")[0].endswith(".git"):
-            hint = "clone it into the build context, and ADD the directory"
-            raise DockerfileError(f"ADD of a Git repository is not supported: {url}", at=at, hint=hint)
+    if len(op.urls) + len(op.repositories) + len(op.patterns) + len(op.inline) != 1:
+        raise DockerfileError("checksum can't be specified for multiple sources", at=at)
+    if not op.urls and not op.repositories:
+        raise DockerfileError("checksum requires HTTP(S) or Git sources", at=at)
 
 
 def _check_checksum(checksum: str, at: At) -> None:
@@ -128,10 +141,6 @@ def _check_chmod(chmod: str, at: At) -> None:
     if chmod.isdigit() and (not set(chmod) <= set("01234567") or int(chmod, 8) > 0o7777):
         message = f"invalid chmod parameter: '{chmod}'. it should be octal string and between 0 and 07777"
         raise DockerfileError(message, at=at)
-
-
-def _is_remote(source: str) -> bool:
-    return source.startswith(("http://", "https://", "git@", "git://", "ssh://"))
 
 
 def _pattern(source: str, *, parents: bool) -> str:

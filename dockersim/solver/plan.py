@@ -7,7 +7,7 @@ under which the steps are shown. So a mistake in line 30 stops the build before 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 
@@ -15,6 +15,9 @@ from dockersim.digest import DiffID
 from dockersim.dockerfile import Mount
 from dockersim.oci import ImageConfig
 from dockersim.source import At
+
+if TYPE_CHECKING:
+    from dockersim.dockerfile import GitReference
 
 
 class VariableUse(Struct, frozen=True):
@@ -36,7 +39,8 @@ class BuildOptions(Struct, frozen=True):
     ``platform`` is like "linux/amd64". ``no_cache`` runs every step, ``no_cache_filter`` those of the
     stages it names, and what is built on top of them. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
     ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts. ``network`` is that of a RUN which says
-    nothing of its own: "default", "none" or "host".
+    nothing of its own: "default", "none" or "host". ``contexts`` are those that were given names, with their values as
+    they were written.
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -49,6 +53,7 @@ class BuildOptions(Struct, frozen=True):
     add_hosts: tuple[tuple[str, str], ...] = ()
     no_cache_filter: tuple[str, ...] = ()
     network: str = "default"
+    contexts: tuple[tuple[str, str], ...] = ()
 
     def disabling(self, stage: str) -> str:
         """Give the option that keeps the steps of a stage from coming out of the cache, "" if there is none.
@@ -74,6 +79,12 @@ class ContextSource(Struct, frozen=True):
     """Files come from the build context."""
 
 
+class NamedSource(Struct, frozen=True):
+    """Files come from a context that the caller has given this name."""
+
+    name: str
+
+
 class ImageSource(Struct, frozen=True):
     """Files come from an image that no stage is made of; ``layers`` lowest first."""
 
@@ -81,7 +92,7 @@ class ImageSource(Struct, frozen=True):
     layers: tuple[DiffID, ...]
 
 
-Source: TypeAlias = ContextSource | StageSource | ImageSource
+Source: TypeAlias = ContextSource | NamedSource | StageSource | ImageSource
 
 
 class FromOp(Struct, frozen=True):
@@ -127,8 +138,9 @@ class CopyOp(Struct, frozen=True):
     """Copy files: COPY, and ADD with ``unpack``. Sources are patterns below the source's root, without ``/`` first.
 
     ``destination`` is absolute and ends with ``/`` where the files go below it. ``inline`` are here-documents as
-    (name, text). ``urls`` are ADD's remote files, which are unpacked only if ``unpack_urls``. A pattern of
-    ``parents`` may have a pivot, ``/./``: only the directories behind it are kept.
+    (name, text). ``urls`` are ADD's remote files, which are unpacked only if ``unpack_urls``; ``repositories`` are its
+    Git repositories, with nothing left open in them. A pattern of ``parents`` may have a pivot, ``/./``: only the
+    directories behind it are kept.
     """
 
     source: Source
@@ -145,6 +157,7 @@ class CopyOp(Struct, frozen=True):
     checksum: str = ""
     add: bool = False
     unpack_urls: bool = False
+    repositories: tuple[GitReference, ...] = ()
 
 
 class WorkdirOp(Struct, frozen=True):

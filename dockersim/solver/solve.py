@@ -37,6 +37,7 @@ from dockersim.solver.plan import (
     CopyOp,
     FromOp,
     ImageSource,
+    NamedSource,
     Plan,
     RunMount,
     RunOp,
@@ -193,7 +194,7 @@ def _begin_stage(build: _Build, step: StepPlan, op: FromOp) -> Generator[Event, 
 def _work(
     build: _Build, step: StepPlan, op: RunOp | CopyOp | WorkdirOp
 ) -> Generator[Event | Request, Outcome | None, None]:
-    stage = build.stages[step.stage]
+    stage = build.stages.setdefault(step.stage, _Stage())  # one that begins with files has no step before
     try:
         source, files = yield from _inputs(build, op, step)
         # A linked copy does not look at what is below it, so neither does its key (COPY --link).
@@ -301,7 +302,7 @@ def _layers_of(build: _Build, source: Source | None) -> tuple[DiffID, ...] | Non
             return build.stages[index].layers if build.stages[index].known else None
         case ImageSource(_, layers):
             return layers
-        case ContextSource() | None:
+        case ContextSource() | NamedSource() | None:
             return ()
 
 

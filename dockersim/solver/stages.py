@@ -6,7 +6,7 @@ BuildKit does not build a stage that nothing needed uses (dockerfile2llb, ``reso
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -15,10 +15,12 @@ from dockersim.dockerfile import Copy, Dockerfile, Instruction, Run, expand
 from dockersim.dockerfile.suggest import nearest
 from dockersim.errors import DockerfileError, InvalidReference
 from dockersim.oci import parse_reference
+from dockersim.solver.contexts import NamedContext, look_up
 from dockersim.solver.scope import Scope
 from dockersim.source import At
 
 SCRATCH = "scratch"
+NO_CONTEXTS: Mapping[str, NamedContext] = {}
 
 _SHOWN = 4
 """So many lines of a circle are told in words; all of them are marked."""
@@ -28,7 +30,10 @@ _PLATFORM = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}")
 
 
 class StageNode(Struct):
-    """One stage: its base is another stage (``base_stage``) or an image (``base``, in full, or "scratch")."""
+    """One stage: its base is another stage (``base_stage``) or an image (``base``, in full, or "scratch").
+
+    A context of files stands on scratch.
+    """
 
     index: int
     name: str
@@ -38,10 +43,18 @@ class StageNode(Struct):
     platform: str
     instructions: list[tuple[Instruction, bool]]
     """The instructions behind FROM; True marks one that an ONBUILD trigger put there."""
+    context: NamedContext | None = None
+    """What stands in for the base, or, if it is ``replaced``, for the stage as a whole."""
+    replaced: bool = False
     needs: dict[int, str] = field(default_factory=dict)
     """The stages that this one needs, each with the reason in words."""
     needed_at: dict[int, At] = field(default_factory=dict)
     """Where the instructions stand that need them; a stage that is only the base has none."""
+
+    @property
+    def files(self) -> NamedContext | None:
+        """The context of files that the stage begins with, if it does."""
+        return self.context if self.context is not None and not self.context.image else None
 
     @property
     def label(self) -> str:
@@ -50,14 +63,21 @@ class StageNode(Struct):
 
 
 class Stages:
-    """All stages of a Dockerfile, and the images that COPY --from names besides."""
+    """All stages of a Dockerfile, and the images that COPY --from names besides.
 
-    def __init__(self, dockerfile: Dockerfile, scope: Scope) -> None:
+    ``contexts`` stand in for stages and images of their names.
+    """
+
+    def __init__(
+        self, dockerfile: Dockerfile, scope: Scope, contexts: Mapping[str, NamedContext] = NO_CONTEXTS
+    ) -> None:
         self.escape = dockerfile.escape
+        self._contexts = contexts
         self.nodes: list[StageNode] = []
         self.images: dict[str, At] = {}
         """Images that only a COPY --from or a mount names, in full."""
-        self._uses_scratch = False
+        self._others: set[str] = set()
+        """Further sources: scratch, and contexts that are files."""
         self._by_name: dict[str, int] = {}
         for stage in dockerfile.stages:
             self._add(stage.index, stage.from_.name, stage.from_.image, stage.from_.platform, stage.from_.at,
@@ -66,7 +86,7 @@ class Stages:
             for instruction, _ in node.instructions:
                 self.connect(node, instruction)
         self._refuse_circles()
-        self.single = len(self.nodes) + len(self.images) + self._uses_scratch == 1
+        self.single = len(self.nodes) + len(self.images) + len(self._others) == 1
         """Whether there is but one source, so that step names need no stage name.
 
         As in BuildKit that is settled before the triggers of base images are known.
@@ -86,8 +106,8 @@ class Stages:
             raise DockerfileError(f'target stage "{name}" could not be found', hint=hint)
         return found
 
-    def source(self, origin: str, at: At) -> int | str:
-        """Find what ``--from=origin`` means: the index of a stage, or an image's name in full."""
+    def source(self, origin: str, at: At) -> int | str | NamedContext:
+        """Find what ``--from=origin`` means: the index of a stage, an image's name in full, or a context of files."""
         if "$" in origin:
             message = (
                 "variable expansion is not supported for --from, define a new stage with FROM using ARG from global"
@@ -100,7 +120,9 @@ class Stages:
             if index >= len(self.nodes):
                 raise DockerfileError(f"invalid stage index {index}", at=at)
             return index
-        return image_name(origin, at)
+        name = image_name(origin, at)
+        context = look_up(self._contexts, origin)
+        return name if context is None else context.image or context
 
     def connect(self, node: StageNode, instruction: Instruction) -> None:
         """Note what ``instruction`` needs of other stages and images."""
@@ -112,8 +134,10 @@ class Stages:
                 reason = f"line {instruction.at.line} ({instruction.keyword}) takes files from it"
                 node.needs.setdefault(found, reason)
                 node.needed_at.setdefault(found, instruction.at)
+            elif isinstance(found, NamedContext):
+                self._others.add(found.vertex)
             elif found == SCRATCH:
-                self._uses_scratch = True
+                self._others.add(SCRATCH)
             else:
                 self.images.setdefault(found, instruction.at)
 
@@ -137,12 +161,19 @@ class Stages:
             raise DockerfileError(f"base name ({image}) should not be blank", at=at)
         base_stage = self._by_name.get(expanded.lower()) if expanded in self._by_name else None
         base = SCRATCH if expanded == SCRATCH else expanded
-        if base_stage is None and base != SCRATCH:
+        context = look_up(self._contexts, name) if name else None
+        replaced = context is not None
+        if replaced:
+            base_stage, instructions = None, []  # the stage is not built at all
+        elif base_stage is None and base != SCRATCH:
             base = image_name(expanded, at)
+            context = look_up(self._contexts, expanded)
+        if context is not None:
+            base = context.image or SCRATCH
         wanted = expand(platform, scope.values, self.escape, at=at).text
         _check_platform(platform, wanted, at)
         body = [(instruction, False) for instruction in instructions]
-        node = StageNode(index, name, base, base_stage, at, wanted, body)
+        node = StageNode(index, name, base, base_stage, at, wanted, body, context, replaced)
         if base_stage is not None:
             node.needs[base_stage] = "its FROM names it"
         self.nodes.append(node)

@@ -169,6 +169,7 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "add_hosts": [list(pair) for pair in options.add_hosts],
         "no_cache_filter": list(options.no_cache_filter),
         "network": options.network,
+        "contexts": dict(options.contexts),
     }
 
 
@@ -184,4 +185,5 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         add_hosts=tuple((name, address) for name, address in fields.get("add_hosts", ())),
         no_cache_filter=tuple(fields.get("no_cache_filter", ())),
         network=fields.get("network", "default"),
+        contexts=tuple(fields.get("contexts", {}).items()),
     )

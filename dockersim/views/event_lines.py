@@ -14,6 +14,7 @@ from dockersim.solver import (
     ImageAwaited,
     OutputWritten,
     PlanMade,
+    SourceAwaited,
     StepFinished,
     StepPlan,
     StepStarted,
@@ -33,6 +34,8 @@ def _fields(event: Event) -> dict[str, Any]:
             return {"reference": reference, "text": text}
         case CacheMoved(title, text):
             return {"title": title, "text": text}
+        case SourceAwaited(vertex, text):
+            return {"vertex": vertex, "text": text}
         case StepStarted(step):
             return _step(step)
         case CacheDecided(step, decision):

@@ -22,6 +22,7 @@ from dockersim.solver import (
     OutputWritten,
     Plan,
     PlanMade,
+    SourceAwaited,
     State,
     StepFinished,
     StepStarted,
@@ -81,7 +82,9 @@ class LiveProgress:
             case PlanMade(plan):
                 self._plan(plan, now)
             case ImageAwaited(reference, text):
-                self._await(reference, text, now)
+                self._await(f"[internal] load metadata for {reference}", text, now)
+            case SourceAwaited(vertex, text):
+                self._await(vertex, text, now)
             case CacheMoved(title, text):
                 self._move(title, text, now)
             case StepStarted(step):
@@ -119,11 +122,11 @@ class LiveProgress:
         self._total = 2 + sum(step.vertex is not None for step in plan.steps)
         self._vertices.append(_Vertex(f"[internal] load build definition from {plan.file}", self._began, now))
 
-    def _await(self, reference: str, text: str, now: float) -> None:
-        name = f"[internal] load metadata for {reference}"
+    def _await(self, name: str, text: str, now: float) -> None:
         if not self._vertices or self._vertices[-1].name != name:
             self._vertices.append(_Vertex(name, now))
-        self._output(f"{text}\n")
+        if text:
+            self._output(f"{text}\n")
 
     def _move(self, title: str, text: str, now: float) -> None:
         """Tell of a cache above the step that goes on."""

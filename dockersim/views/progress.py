@@ -19,6 +19,7 @@ from dockersim.solver import (
     OutputWritten,
     Plan,
     PlanMade,
+    SourceAwaited,
     State,
     StepFinished,
     StepPlan,
@@ -62,7 +63,9 @@ class PlainProgress:
             case PlanMade(plan):
                 yield from self._plan(plan)
             case ImageAwaited(reference, text):
-                yield from self._await(reference, text)
+                yield from self._await(f"[internal] load metadata for {reference}", text)
+            case SourceAwaited(vertex, text):
+                yield from self._await(vertex, text)
             case CacheMoved(title, text):
                 yield from self._move(title, text)
             case StepStarted(step):
@@ -96,11 +99,12 @@ class PlainProgress:
         yield from self._vertex(f"[internal] load build definition from {plan.file}")
         yield self._say("DONE 0.0s")
 
-    def _await(self, reference: str, text: str) -> Iterator[str]:
-        if reference != self._awaited:
-            self._awaited = reference
-            yield from self._vertex(f"[internal] load metadata for {reference}")
-        yield self._say(text)
+    def _await(self, vertex: str, text: str) -> Iterator[str]:
+        if vertex != self._awaited:
+            self._awaited = vertex
+            yield from self._vertex(vertex)
+        if text:
+            yield self._say(text)
 
     def _move(self, title: str, text: str) -> Iterator[str]:
         """Tell of a cache beside the step that goes on: it has a number of its own."""

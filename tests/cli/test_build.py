@@ -18,6 +18,7 @@ import pytest
 
 from dockersim.cli.build import arguments
 from dockersim.engine import Engine, replay
+from tests.engine.git_server import git_server, needs_git
 
 from .conftest import Run, start
 
@@ -185,6 +186,21 @@ def _command_line(pid: str) -> bytes:
         return b""
 
 
+@needs_git
+def test_a_git_repository_is_a_context(run: Run, tmp_path: Path) -> None:
+    with git_server(tmp_path / "served") as server:
+        repository = server.repository("app")
+        repository.commit(sub__Dockerfile="FROM scratch\nCOPY x /\n", sub__x="x\n")
+        built = run("build", f"{repository.url}#main:sub")
+        assert built.exit_code == 0, built.output
+        assert f"#1 [internal] load git source {repository.url}#main:sub" in built.stderr
+        assert "CACHED" in run("plan", f"{repository.url}#main:sub").stdout
+        assert (
+            "CACHED"
+            in run("build", "--pull", "-f", "-", f"{repository.url}#main:sub", stdin="FROM scratch\nCOPY x /\n").stderr
+        )
+
+
 SHELL = "FROM dockersim/starter:shell\n"
 APP = ["build", "{app}"]
 
@@ -204,7 +220,8 @@ BAD = {
     "unknown stage": (["build", "--target", "nope", "{app}"], "FROM scratch\n", "nope"),
     "unknown sandbox": (["build", "--sandbox", "nope", "{app}"], f"{SHELL}RUN true\n", "no sandbox is called nope"),
     "other platform": (["build", "--platform", "linux/s390x", "{app}"], SHELL, "this build is for linux/s390x"),
-    "remote context": (["build", "https://example.com/x.git"], "", "a remote build context is not supported"),
+    "remote context": (["build", "http://127.0.0.1:1/x.git"], "", "failed to fetch remote http://127.0.0.1:1/x.git"),
+    "remote context that is none": (["build", "https://example.com/x.git?y=1"], "", 'unexpected query "y"'),
     "nothing on stdin": (["build", "-"], "", "stdin is empty"),
     "context and Dockerfile on stdin": (["build", "-f", "-", "-"], "", "can't use stdin for both"),
 }

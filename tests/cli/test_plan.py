@@ -40,3 +40,18 @@ def test_a_step_that_must_fail_is_told(run: Run, app: Path) -> None:
     assert result.exit_code == 1
     assert words(result.stdout)["2"] == "ERROR"
     assert result.stderr.startswith("ERROR: Dockerfile:2: ")
+
+
+def test_named_contexts_are_given_with_an_option(run: Run, app: Path, tmp_path: Path) -> None:
+    (tmp_path / "named").mkdir()
+    (tmp_path / "named/file").write_text("named\n")
+    (app / "Dockerfile").write_text("FROM scratch\nCOPY --from=src file /\n")
+    words = ("--build-context", f"src={tmp_path / 'named'}", app)
+    assert "never built before" in run("plan", "--why", *words).stdout
+    assert run("build", *words).exit_code == 0
+    assert "CACHED" in run("plan", *words).stdout
+    for command in ("build", "plan"):
+        bad = run(command, "--build-context", "src", app)
+        assert bad.exit_code == 1 and "invalid context value: src, expected key=value" in bad.stderr
+        bad = run(command, "--build-context", "src=/nope", app)
+        assert bad.exit_code == 1 and "failed to get build context src: stat /nope" in bad.stderr

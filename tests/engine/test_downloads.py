@@ -104,8 +104,6 @@ def test_a_checksum_saves_asking_and_is_checked(engine: Engine, context: Path, s
         ("", "http://127.0.0.1:1/x", BuildError, "http://127.0.0.1:1/x cannot be downloaded: "),
         ("", "http://[x/y", BuildError, "cannot be downloaded: "),
         (f"--checksum=sha256:{'0' * 64}", "http://[x/y", BuildError, "cannot be downloaded: "),
-        ("", "https://example.com/a.git#main", DockerfileError, "ADD of a Git repository is not supported"),
-        ("", "git@example.com:a/b", DockerfileError, "ADD of a Git repository is not supported"),
         ("--checksum=nonsense", "{url}/foo", DockerfileError, "invalid checksum digest format"),
         ("--checksum=md5:00", "{url}/foo", DockerfileError, "unsupported digest algorithm"),
         ("--checksum=sha256:00", "{url}/foo", DockerfileError, "invalid checksum digest length"),
