@@ -363,4 +363,5 @@ class Engine:
             read_filter(no_cache_filter, no_cache=no_cache),
             read_network(network),
             tuple((name, os.fspath(value)) for name, value in (contexts or {}).items()),
+            machine_platform(),
         )

@@ -34,7 +34,7 @@ def process_of(op: RunOp, below: Files, host: Host, asked: Mounted = _NO_MOUNTS)
         who.uid,
         who.gid,
         who.groups,
-        HOSTNAME,
+        op.hostname or HOSTNAME,
         "none" if op.network == "none" else "host",
         hosts=op.hosts,
         mounts=(*host.mounts, *asked.mounts),

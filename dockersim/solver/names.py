@@ -73,6 +73,8 @@ def key_of(op: RunOp | CopyOp | WorkdirOp, parent: str, files: tuple[Input, ...]
                 options += (("--network", op.network),)
             if op.hosts:  # the names only (BuildKit, ``ExecOp.CacheMap`` drops the addresses)
                 options += (("--add-host", " ".join(name for name, _ in op.hosts)),)
+            if op.hostname:
+                options += (("hostname", op.hostname),)
             if op.script is not None:
                 options += (("script", op.script[1]),)
             options += tuple(_mount_option(one) for one in op.mounts)

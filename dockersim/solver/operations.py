@@ -27,12 +27,17 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 """Arguments that reach a RUN without an ARG, and never the cache key or history (reference, "Predefined ARGs")."""
 
 
+_HOSTNAME = "BUILDKIT_SANDBOX_HOSTNAME"
+"""The argument that names the machine which a RUN sees (reference, "BuildKit built-in build args")."""
+
+
 def run_op(run: Run, draft: Draft, options: BuildOptions, find: SourceFinder) -> RunOp:
     """Make the operation of a RUN. Raises DockerfileError for what is not supported, naming it."""
     _refuse_unsupported(run, options)
     program = run.program
     # Quirk of BuildKit: a program in a here-document, too, is started by way of the shell.
     command = ShellForm(run.shell_text) if run.heredocs and isinstance(run.command, ShellForm) else run.command
+    given = dict(options.build_args)
     return RunOp(
         draft.command(command),
         tuple(draft.scope.values.items()),
@@ -41,9 +46,10 @@ def run_op(run: Run, draft: Draft, options: BuildOptions, find: SourceFinder) ->
         # Quirk of BuildKit: --network=default of a RUN is no word of its own.
         options.network if run.network == "default" else run.network,
         (run.shell_text, program.body) if program else None,
-        _proxies(dict(options.build_args)),
+        _proxies(given),
         run_mounts(run, draft.scope.word(draft.escape, run.at), draft.container.working_dir, find),
         options.add_hosts,
+        given.get(_HOSTNAME, ""),
     )
 
 

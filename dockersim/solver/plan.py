@@ -36,11 +36,11 @@ class VariableUse(Struct, frozen=True):
 class BuildOptions(Struct, frozen=True):
     """What the caller of a build asks for besides the Dockerfile.
 
-    ``platform`` is like "linux/amd64". ``no_cache`` runs every step, ``no_cache_filter`` those of the
-    stages it names, and what is built on top of them. ``epoch`` is SOURCE_DATE_EPOCH in seconds.
-    ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts. ``network`` is that of a RUN which says
-    nothing of its own: "default", "none" or "host". ``contexts`` are those that were given names, with their values as
-    they were written.
+    ``platform``, that of the image, and ``build_platform``, this machine's, are like "linux/amd64". ``no_cache`` runs
+    every step, ``no_cache_filter`` those of the stages it names, and what is built on top of them. ``epoch`` is
+    SOURCE_DATE_EPOCH in seconds. ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts.
+    ``network`` is that of a RUN which says nothing of its own: "default", "none" or "host". ``contexts`` are those
+    that were given names, with their values as they were written.
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -54,6 +54,7 @@ class BuildOptions(Struct, frozen=True):
     no_cache_filter: tuple[str, ...] = ()
     network: str = "default"
     contexts: tuple[tuple[str, str], ...] = ()
+    build_platform: str = "linux/amd64"
 
     def disabling(self, stage: str) -> str:
         """Give the option that keeps the steps of a stage from coming out of the cache, "" if there is none.
@@ -121,6 +122,7 @@ class RunOp(Struct, frozen=True):
     ``script`` is a here-document that is a program of its own, as (path, text). ``proxies`` reach the command, and
     never the cache key.
     ``mounts`` are in the order in which they are mounted. ``hosts`` are lines of /etc/hosts as (name, address).
+    ``hostname`` is what the machine is called, "" for the usual name.
     """
 
     argv: tuple[str, ...]
@@ -132,6 +134,7 @@ class RunOp(Struct, frozen=True):
     proxies: tuple[tuple[str, str], ...] = ()
     mounts: tuple[RunMount, ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
+    hostname: str = ""
 
 
 class CopyOp(Struct, frozen=True):

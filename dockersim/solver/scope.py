@@ -68,7 +68,7 @@ class Scope(Struct):
 def global_scope(dockerfile: Dockerfile, options: BuildOptions) -> Scope:
     """Give the variables outside of stages: the platform's, and the ARGs before the first FROM."""
     scope = Scope()
-    for name, value in platform_args(options.platform).items():
+    for name, value in platform_args(options).items():
         scope.set(name, value, "platform", None)
     scope.set("TARGETSTAGE", options.target or "default", "--target", None)
     given = dict(options.build_args)
@@ -82,9 +82,13 @@ def global_scope(dockerfile: Dockerfile, options: BuildOptions) -> Scope:
     return scope
 
 
-def platform_args(platform: str) -> dict[str, str]:
+def platform_args(options: BuildOptions) -> dict[str, str]:
     """Give the ARGs that BuildKit defines for every build (reference, "Automatic platform ARGs")."""
+    return {**_parts("BUILD", options.build_platform), **_parts("TARGET", options.platform)}
+
+
+def _parts(side: str, platform: str) -> dict[str, str]:
     system, _, rest = platform.partition("/")
     architecture, _, variant = rest.partition("/")
     parts = {"PLATFORM": platform, "OS": system, "ARCH": architecture, "VARIANT": variant}
-    return {side + name: value for side in ("BUILD", "TARGET") for name, value in parts.items()}
+    return {side + name: value for name, value in parts.items()}

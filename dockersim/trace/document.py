@@ -170,6 +170,7 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "no_cache_filter": list(options.no_cache_filter),
         "network": options.network,
         "contexts": dict(options.contexts),
+        "build_platform": options.build_platform,
     }
 
 
@@ -186,4 +187,5 @@ def _read_options(fields: dict[str, Any]) -> BuildOptions:
         no_cache_filter=tuple(fields.get("no_cache_filter", ())),
         network=fields.get("network", "default"),
         contexts=tuple(fields.get("contexts", {}).items()),
+        build_platform=fields.get("build_platform", fields["platform"]),
     )

@@ -1,4 +1,4 @@
-"""Options of a build that change how its steps are run and found: --add-host, --no-cache-filter, --network."""
+"""What changes how steps are run and found: --add-host, --no-cache-filter, --network, arguments BuildKit knows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from dockersim import Engine, replay
 from dockersim.engine import Build
 from dockersim.engine.options import read_hosts
+from dockersim.engine.store import machine_platform
 from dockersim.errors import BuildError, DockerfileError
 from dockersim.solver import Verdict
 
@@ -17,6 +18,26 @@ def _built(engine: Engine, context: Path, text: str, **options: object) -> Build
     build = engine.build(context, text=text, **options)  # type: ignore[arg-type]
     build.finish()
     return build
+
+
+# ---------------------------------------------------------------- build arguments that BuildKit knows
+
+
+def test_a_run_sees_the_host_name_that_was_asked_for_and_another_one_misses(engine: Engine, context: Path) -> None:
+    def named(name: str) -> Build:
+        return _built(engine, context, "FROM busybox\nRUN hostname", build_args={"BUILDKIT_SANDBOX_HOSTNAME": name})
+
+    first, again, other = (named(name).step for name in ("one", "one", "two"))
+    assert first is not None and again is not None and other is not None
+    assert (first.output, again.cached, other.cached, other.output) == ("one\n", True, False, "two\n")
+    assert "hostname" in other.cache.because
+
+
+def test_the_platform_of_this_machine_is_not_that_of_the_image(engine: Engine, context: Path) -> None:
+    text = "FROM scratch\nARG BUILDPLATFORM TARGETPLATFORM\nLABEL from=$BUILDPLATFORM to=$TARGETPLATFORM"
+    build = _built(engine, context, text, platform="plan9/mips")
+    assert build.finished is not None
+    assert build.finished.config.config.labels == {"from": machine_platform(), "to": "plan9/mips"}
 
 
 # ---------------------------------------------------------------- --add-host
