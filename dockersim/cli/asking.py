@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
+from dockersim.errors import ContextError
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def named(words: Iterable[str]) -> dict[str, str]:
+    """Read --build-context: ``NAME=VALUE``. Raises ContextError."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ContextError(f"invalid context value: {word}, expected key=value")
+        given[name] = value
+    return given
+
 
 _OPTIONS = (
     click.option("--add-host", "add_hosts", multiple=True, metavar="HOST:IP",
@@ -16,6 +30,9 @@ _OPTIONS = (
                  help="Set the networking mode for the RUN instructions during build"),
     click.option("--no-cache-filter", "no_cache_filter", multiple=True, metavar="STAGE[,STAGE]",
                  help="Do not cache the specified stages"),
+    click.option("--build-context", "build_contexts", multiple=True, metavar="NAME=VALUE",
+                 callback=lambda context, option, words: named(words),
+                 help="Additional build contexts: a directory, an address, docker-image://NAME, oci-layout://PATH:TAG"),
     click.option("--cache-from", "cache_from", multiple=True, metavar="NAME|type=local,src=DIR",
                  help="External cache sources"),
 )  # fmt: skip

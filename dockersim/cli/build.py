@@ -35,8 +35,6 @@ class Source(Struct, frozen=True):
 @click.option("-t", "--tag", "tags", multiple=True, help='Name and optionally a tag in the "name:tag" format')
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
-@click.option("--build-context", "contexts", multiple=True, metavar="NAME=VALUE",
-              help="Let a directory, an address or an image stand in for the stage or image NAME")  # fmt: skip
 @click.option("--target", help="Set the target build stage to build")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set metadata for an image")
 @click.option("--secret", "secrets", multiple=True, metavar="id=ID[,src=FILE|,env=NAME]",
@@ -65,7 +63,6 @@ def build(
     tags: tuple[str, ...],
     file: str | None,
     build_args: tuple[str, ...],
-    contexts: tuple[str, ...],
     target: str | None,
     labels: tuple[str, ...],
     secrets: tuple[str, ...],
@@ -89,8 +86,10 @@ def build(
     context as a tar archive, is read from stdin.
     """
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
+    given, lendings = arguments(build_args, os.environ), lent(secrets, agents)
     if call != "build":
-        check(session, engine, call, path, file, arguments(build_args, os.environ), target, platform)
+        check(session, engine, call, path, file, build_args=given, target=target, platform=platform,
+              agents=lendings.get("agents"))  # fmt: skip
         return
     names = tuple(parse_reference(tag).canonical() for tag in tags)
     shown = progress_for(progress, session, names, quiet=quiet)
@@ -98,11 +97,13 @@ def build(
         if pull:
             from dockersim.cli.refresh import refresh_bases  # asks registries
 
-            refresh_bases(engine, source.context, source.dockerfile, source.text, session.note)
+            text = source.text
+            if text is None:
+                text = engine.read_dockerfile(source.context, source.dockerfile, given, agents=lendings.get("agents"))
+            refresh_bases(engine, text, asked["build_contexts"], session.note)
         begun = begin(
-            session, engine, source, shown, tags=tags, build_args=arguments(build_args, os.environ), target=target,
-            no_cache=no_cache, labels=pairs(labels), platform=platform,
-            build_contexts=named(contexts), **lent(secrets, agents), **asked,
+            session, engine, source, shown, tags=tags, build_args=given, target=target, no_cache=no_cache,
+            labels=pairs(labels), platform=platform, **lendings, **asked,
         )  # fmt: skip
         image_id = take(session, engine, begun, shown, trace, warn=not quiet and progress != "json")
     if iidfile is not None:
@@ -117,9 +118,7 @@ def check(
     call: str,
     path: str,
     file: str | None,
-    build_args: dict[str, str],
-    target: str | None,
-    platform: str | None,
+    **options: Any,
 ) -> None:
     """Run the build checks and nothing else. Raises DockersimError for another method than that."""
     if call != "check":
@@ -127,9 +126,7 @@ def check(
     from dockersim.cli.checks import show_report  # a build shows its findings in another way, if it has any
 
     with source_of(path, file) as source:
-        report = engine.check(
-            source.context, source.dockerfile, build_args, target, platform=platform, text=source.text
-        )
+        report = engine.check(source.context, source.dockerfile, text=source.text, **options)
     show_report(session, report)
 
 
@@ -154,7 +151,8 @@ def show_unbegun(session: Session, error: DockersimError, source: Source) -> Non
 
     text = source.text
     file = source.dockerfile or Path(source.context, "Dockerfile")
-    if error.at is not None and text is None and file.is_file():  # what was fetched is not shown
+    is_here = Path(source.context).is_dir()  # the Dockerfile of a context that was fetched is not shown
+    if error.at is not None and text is None and is_here and file.is_file():
         text = file.read_text(encoding="utf-8", errors="replace")
     session.note(failure(error, text or "") if error.at else f"ERROR: {error}")
 
@@ -203,18 +201,7 @@ def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, 
     return given
 
 
-def named(words: tuple[str, ...]) -> dict[str, str]:
-    """Read --build-context: ``NAME=VALUE``."""
-    given: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise ContextError(f"invalid context value: {word}, expected key=value")
-        given[name] = value
-    return given
-
-
-def lent(secrets: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, object]:
+def lent(secrets: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, Any]:
     """Read --secret and --ssh, if either is given."""
     if not secrets and not agents:
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 from dockersim.engine.archives import open_archive
 from dockersim.engine.laying import lay_out
-from dockersim.errors import BuildError, ContextError
+from dockersim.errors import BuildError, ContextError, DockerfileError
 from dockersim.filesystem import Entry, Kind, Tree
 
 _KINDS = (Kind.DIRECTORY, Kind.FILE, Kind.HARDLINK, Kind.SYMLINK)
@@ -30,8 +31,10 @@ def piped_source(stream: BinaryIO, file: str | None) -> Iterator[tuple[Path, Pat
         raise ContextError("no build stage in current context: stdin is empty", hint="pipe a Dockerfile into it")
     with tempfile.TemporaryDirectory(prefix="dockersim-context-") as folder:
         context = Path(folder, "context")
-        if _unpack(data, context):
-            yield context, context / file if file else None, None
+        if (tree := _unpack(data, context)) is not None:
+            name = posixpath.normpath(file or "Dockerfile").lstrip("/")
+            _check_files(tree, name)
+            yield context, context / name, None
             return
         if b"\0" in data:
             raise ContextError("stdin holds neither a Dockerfile nor a tar archive")
@@ -39,14 +42,30 @@ def piped_source(stream: BinaryIO, file: str | None) -> Iterator[tuple[Path, Pat
         yield context, None, data.decode("utf-8", "surrogateescape")
 
 
-def _unpack(data: bytes, folder: Path) -> bool:
-    """Unpack an archive to ``folder``; False if it is none. Nothing gets out of the folder, as in ADD."""
+def _unpack(data: bytes, folder: Path) -> Tree | None:
+    """Unpack an archive to ``folder``; None if it is none. Nothing gets out of the folder, as in ADD."""
     try:
         archive = open_archive(io.BytesIO(data))
     except BuildError as error:
         raise ContextError(f"the context in stdin cannot be unpacked: {error.message}") from error
     if archive is None:
-        return False
+        return None
     wanted = [entry for entry in archive.entries if isinstance(entry, Entry) and entry.kind in _KINDS]
-    lay_out(archive, Tree.EMPTY.apply(wanted).root, folder)
-    return True
+    tree = Tree.EMPTY.apply(wanted)
+    lay_out(archive, tree.root, folder)
+    return tree
+
+
+def _check_files(tree: Tree, dockerfile: str) -> None:
+    """See to it that what is read of an archive lies in it: a link, or a folder that is one, may lead anywhere."""
+    if not _is_file(tree, dockerfile):
+        message = f"failed to read dockerfile: open {dockerfile}: no such file or directory"
+        raise DockerfileError(message, hint="the archive in stdin has to hold it as a file; name another one with -f")
+    for ignore in (".dockerignore", f"{dockerfile}.dockerignore"):
+        if tree.get(ignore) is not None and not _is_file(tree, ignore):
+            raise ContextError(f"{ignore} of the context in stdin is no regular file")
+
+
+def _is_file(tree: Tree, path: str) -> bool:
+    node = tree.get(path)
+    return node is not None and node.entry.kind is Kind.FILE

@@ -9,7 +9,7 @@ import click
 
 from dockersim.cli.asking import asking
 from dockersim.cli.boundary import FAILED, Ended
-from dockersim.cli.build import Source, arguments, named, show_unbegun, source_of
+from dockersim.cli.build import Source, arguments, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine import Build, Engine
 from dockersim.errors import DockersimError
@@ -22,7 +22,6 @@ from dockersim.views.steps import cache_lines
 @click.argument("path", metavar="PATH | URL | -", default=".")
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile"); - reads stdin')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
-@click.option("--build-context", "contexts", multiple=True, metavar="NAME=VALUE", help="As in dockersim build")
 @click.option("--target", help="Set the target build stage to plan for")
 @click.option("--platform", help="Set platform, as linux/amd64")
 @asking
@@ -34,7 +33,6 @@ def plan(
     path: str,
     file: str | None,
     build_args: tuple[str, ...],
-    contexts: tuple[str, ...],
     target: str | None,
     platform: str | None,
     why: bool,
@@ -48,7 +46,7 @@ def plan(
     with source_of(path, file) as source:
         predicted = _predict(
             session, engine, source, build_args=arguments(build_args, os.environ), target=target, platform=platform,
-            build_contexts=named(contexts), **asked,
+            **asked,
         )  # fmt: skip
     events = [step.event for step in predicted.steps]
     click.echo(plan_table(events))

@@ -17,11 +17,11 @@ from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.network import Manner, Network
-from dockersim.engine.opening import DOCKERFILE, Opened, open_build
+from dockersim.engine.opening import DOCKERFILE, Opened, is_address, open_build
 from dockersim.engine.options import read_filter, read_hosts, read_network
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
-from dockersim.errors import ImageNotFound, InvalidReference
+from dockersim.errors import ContextError, ImageNotFound, InvalidReference
 from dockersim.oci import parse_reference
 from dockersim.solver import BuildOptions, Event, Plan, RunOp, StepFinished, named_contexts, solve
 from dockersim.solver.configure import DEFAULT_SHELL
@@ -95,7 +95,7 @@ class Engine:
         ``"NAME"``): where steps are looked for besides this root, and where they are exported to when the image is
         made. ``build_contexts`` stand in for stages and images of their names: directories, addresses,
         ``docker-image://NAME`` or ``oci-layout://PATH:TAG``. Raises ContextError, DockerfileError or BuildError for
-        bad input; nothing has been written then.
+        bad input; nothing has been written then but what was fetched.
         """
         options = self._options(
             build_args, target, platform, tags=tags, no_cache=no_cache, labels=labels, add_hosts=add_hosts,
@@ -160,9 +160,16 @@ class Engine:
         build = self._begin(opened, options, driver, on_event)
         return build
 
-    def read_dockerfile(self, context: str | os.PathLike[str], dockerfile: str | os.PathLike[str] | None = None) -> str:
+    def read_dockerfile(
+        self,
+        context: str | os.PathLike[str],
+        dockerfile: str | os.PathLike[str] | None = None,
+        build_args: Mapping[str, str] | None = None,
+        *,
+        agents: Mapping[str, str | os.PathLike[str]] | None = None,
+    ) -> str:
         """Give the text of the Dockerfile that a build with these words would read; a context may be fetched for it."""
-        outside = self._network(BuildOptions(), None)
+        outside = self._network(self._options(build_args, None, None), None, agent=_default(agents))
         return open_build(context, dockerfile, None, outside, self.root / "contexts").text
 
     def _begin(self, opened: Opened, options: BuildOptions, driver: Driver, on_event: EventSink | None) -> Build:
@@ -189,6 +196,8 @@ class Engine:
         from dockersim.analysis import cautions
         from dockersim.engine.xray import examine, plan_without_images, private_keys
 
+        if isinstance(path, str) and not Path(path).is_dir() and is_address(path):
+            raise ContextError("a context that has to be fetched is not looked into", hint="clone it first")
         folder = Path(path)
         files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / DOCKERFILE, None)
 
@@ -210,16 +219,18 @@ class Engine:
         *,
         platform: str | None = None,
         text: str | None = None,
+        agents: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> CheckReport:
         """Run the build checks without building: over all stages, or over those that ``target`` needs.
 
-        Nothing is written or pulled. Raises ContextError or DockerfileError where there is nothing to check; a
-        mistake in the Dockerfile is part of the report.
+        No image is pulled, and nothing written but a context that has to be fetched. Raises ContextError or
+        DockerfileError where there is nothing to check; a mistake in the Dockerfile is part of the report.
         """
         from dockersim.dockerfile import check_report
 
         options = self._options(build_args, target, platform)
-        opened = open_build(context, dockerfile, text, self._network(options, None), None)
+        outside = self._network(options, None, agent=_default(agents))
+        opened = open_build(context, dockerfile, text, outside, None)
         return check_report(
             opened.text, build_args=dict(options.build_args), target=target or None, platform=options.platform,
             ignore=opened.rules, environment_of=self._environment_of, file=opened.file,
@@ -365,3 +376,8 @@ class Engine:
             tuple((name, os.fspath(value)) for name, value in (contexts or {}).items()),
             machine_platform(),
         )
+
+
+def _default(agents: Mapping[str, str | os.PathLike[str]] | None) -> Path | None:
+    """Give the ssh agent that fetches contexts."""
+    return Path(agents["default"]) if agents and "default" in agents else None

@@ -6,8 +6,11 @@ store; every blob must be what its digest says, so that it does not matter who h
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from dockersim.content import lease
 from dockersim.content.store import copy
@@ -94,23 +97,28 @@ class Layout:
         return document
 
     def _read(self, path: str) -> bytes:
+        with self._open(path) as stream:
+            return stream.read(_LARGEST_DOCUMENT)
+
+    def _open(self, path: str) -> BinaryIO:
+        """Open a file of the layout; from a pipe or a device one could read for ever."""
         file = self._folder / path
+        hint = "an OCI image layout is a directory with oci-layout, index.json and blobs"
         try:
-            with file.open("rb") as stream:
-                return stream.read(_LARGEST_DOCUMENT)
+            if not stat.S_ISREG(file.stat().st_mode):
+                raise ImageError(f"{file} is no regular file", hint=hint)
+            return file.open("rb")
         except OSError as error:
-            hint = "an OCI image layout is a directory with oci-layout, index.json and blobs"
             raise ImageError(f"{file} cannot be read: {error.strerror}", hint=hint) from error
 
     def _copy(self, images: ImageStore, descriptor: Descriptor) -> None:
-        file = self._folder / self._path(descriptor)
-        try:
-            source = file.open("rb")
-        except OSError as error:
-            raise ImageError(f"{file} cannot be read: {error.strerror}") from error
-        with source, images.content.writer() as blob:
+        with self._open(self._path(descriptor)) as source, images.content.writer() as blob:
+            if os.fstat(source.fileno()).st_size != descriptor.size:
+                raise ContentError(
+                    f"{self._folder / self._path(descriptor)} has not the {descriptor.size} bytes it says"
+                )
             copy(source, blob)
-            blob.commit(descriptor.digest)
+            blob.commit(descriptor.digest, size=descriptor.size)
 
     def _path(self, descriptor: Descriptor) -> str:
         return f"blobs/{descriptor.digest.replace(':', '/', 1)}"

@@ -107,6 +107,29 @@ def test_an_archive_cannot_write_outside_its_folder(run: Run, tmp_path: Path) ->
     assert not any(Path(tempfile.gettempdir(), *up, "escaped").exists() for up in ((), ("..",), ("..", "..")))
 
 
+LINKS = {
+    "the Dockerfile": {"Dockerfile": "/etc/hostname"},
+    "a folder above it": {"in": "/etc"},
+    "the ignore file": {"Dockerfile": None, ".dockerignore": "/dev/zero"},
+    "the Dockerfile's ignore file": {"Dockerfile": None, "Dockerfile.dockerignore": "/etc/passwd"},
+}
+
+
+@pytest.mark.parametrize("links", LINKS.values(), ids=LINKS)
+def test_a_link_in_an_archive_is_not_followed_to_the_host(run: Run, links: dict[str, str | None]) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, target in links.items():
+            member = tarfile.TarInfo(name)
+            text = b"" if target else b"FROM scratch\nCOPY . /\n"
+            member.linkname, member.size = target or "", len(text)
+            member.type = tarfile.SYMTYPE if target else tarfile.REGTYPE
+            archive.addfile(member, io.BytesIO(text))
+    result = run("build", *(["-f", "in/hostname"] if "in" in links else []), "-", stdin=packed.getvalue())
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert "no regular file" in result.stderr or "no such file" in result.stderr
+
+
 def test_an_archive_that_is_cut_off_is_told_in_one_line(run: Run, app: Path) -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:

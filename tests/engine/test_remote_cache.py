@@ -245,7 +245,9 @@ def _index(data: bytes) -> Callable[[Path], None]:
 
 def _damaged_document(cache: Path) -> None:
     digest = _documents(cache)[0]["config"]["digest"]
-    (cache / "blobs" / "sha256" / digest[7:]).write_bytes(b'{"records":[]}')
+    blob = cache / "blobs" / "sha256" / digest[7:]
+    blob.chmod(0o644)
+    blob.write_bytes(b'{"records":[]}')
 
 
 def _pipe(cache: Path) -> None:
