@@ -7,7 +7,6 @@ but the four of the network, for submodules neither.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from dockersim.dockerfile.gitreference import SCHEMES
+from dockersim.dockerfile.passwords import without_password
 from dockersim.errors import BuildError
 
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -32,7 +32,6 @@ _SETTINGS: Final = (
     "http.lowSpeedTime=60",
 )
 _SSH_FAILED: Final = "fatal: Could not read from remote repository."
-_PASSWORD = re.compile(r"(https?://)[^/@\s']*@")
 _STANDARD_UMASK: Final = 0o022
 """What a checkout's modes are made with, whatever the learner's umask is (BuildKit, ``runWithStandardUmask``)."""
 
@@ -99,15 +98,6 @@ class Git:
         given = {name: self._environment[name] for name in names if name in self._environment}
         without = {name: f"{given[name]},{_HERE}" if given.get(name) else _HERE for name in ("NO_PROXY", "no_proxy")}
         return given | without
-
-
-def without_password(text: str) -> str:
-    """Leave out what stands before the ``@`` of web addresses: a user, or a token.
-
-    >>> without_password("cannot read https://me:secret@example.com/x.git")
-    'cannot read https://xxxxx@example.com/x.git'
-    """
-    return _PASSWORD.sub(r"\1xxxxx@", text)
 
 
 def _last_word(stderr: str) -> str:
