@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from dockersim.content.disk import told_plainly
 from dockersim.dockerfile import Switch
+from dockersim.dockerfile.passwords import without_password
 from dockersim.engine.commit import Commit
-from dockersim.engine.git import Git, GitFailed, without_password
+from dockersim.engine.git import Git, GitFailed
 from dockersim.errors import BuildError
 from dockersim.snapshots.disk import delete
 from dockersim.snapshots.sweep import claim_new, new_path, sweep

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dockersim.dockerfile import Switch
-from dockersim.engine.git import Git, GitFailed, without_password
+from dockersim.dockerfile.passwords import without_password
+from dockersim.engine.git import Git, GitFailed
 from dockersim.errors import BuildError
 
 if TYPE_CHECKING:

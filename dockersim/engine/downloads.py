@@ -1,7 +1,8 @@
 """Files that ADD takes from the network: asked for again each time, sent again only if they have changed.
 
 BuildKit does this in source/http. A download becomes a blob of the content store; a note beside it keeps its address,
-ETag and Last-Modified, so that a server can say "not modified" and a prediction needs no network.
+ETag and Last-Modified, so that a server can say "not modified" and a prediction needs no network. A password in the
+address is given to the server only: neither notes nor messages hold it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from dockersim.content import ContentStore
 from dockersim.content.disk import write_whole
 from dockersim.digest import Digest, hex_of, sha256
+from dockersim.dockerfile.passwords import without_password
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import Entry, Kind, Node, Tree
 from dockersim.solver import CopyOp, Input, url_file_name
@@ -130,13 +133,13 @@ class Downloads:
                 return self._receive(url, answer, checksum)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
-            hint = "check the address and the network"
-            raise BuildError(f"failed to load cache key: {url} cannot be downloaded: {reason}", hint=hint) from error
+            message = without_password(f"failed to load cache key: {url} cannot be downloaded: {reason}")
+            raise BuildError(message, hint="check the address and the network") from error
 
     def _receive(self, url: str, answer: httpx.Response, checksum: str) -> Downloaded:
         if not answer.is_success:
             message = f"failed to load cache key: invalid response status {answer.status_code}"
-            raise BuildError(message, hint=f"that is what {url} answers")
+            raise BuildError(message, hint=f"that is what {without_password(url)} answers")
         with self._content.writer() as blob:
             for piece in answer.iter_bytes(_CHUNK):
                 blob.write(piece)
@@ -144,7 +147,8 @@ class Downloads:
             digest = blob.commit()
         found = Downloaded(url, digest, size, answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""))
         self._check(found, checksum)
-        write_whole(self._note(url), json.dumps(to_builtins(found)).encode("utf-8", "surrogateescape"))
+        noted = replace(found, url=without_password(url))
+        write_whole(self._note(url), json.dumps(to_builtins(noted)).encode("utf-8", "surrogateescape"))
         return found
 
     def _check(self, found: Downloaded, checksum: str) -> None:
@@ -157,7 +161,7 @@ class Downloads:
             while piece := content.read(_CHUNK):
                 hasher.update(piece)
         if f"{algorithm}:{hasher.hexdigest()}" != checksum:
-            hint = f"{found.url} is another file than the one that --checksum names"
+            hint = f"{without_password(found.url)} is another file than the one that --checksum names"
             raise BuildError(f"digest mismatch {algorithm}:{hasher.hexdigest()}: {checksum}", hint=hint)
 
     # ------------------------------------------------------------ what is noted
@@ -166,11 +170,12 @@ class Downloads:
         return self._notes / f"{hex_of(sha256(url.encode('utf-8', 'surrogateescape')))}.json"
 
     def _noted(self, url: str) -> Downloaded | None:
-        """Read what was noted of an address, if the blob is still here."""
+        """Read what was noted of an address, if the blob is still here; its whole address is in the note's name."""
         try:
             fields: dict[str, Any] = json.loads(self._note(url).read_bytes())
             found = Downloaded(**fields)
-            return found if found.url == url and self._content.keep(found.digest) else None
+            known = found.url == without_password(url) and self._content.keep(found.digest)
+            return replace(found, url=url) if known else None
         except (OSError, ValueError, TypeError, ContentError):
             return None  # no note, or one cut short: it is downloaded anew
 

@@ -7,15 +7,16 @@ but the four of the network, for submodules neither.
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from dockersim.dockerfile.gitreference import SCHEMES
+from dockersim.dockerfile.passwords import without_password
 from dockersim.errors import BuildError
 
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -32,7 +33,6 @@ _SETTINGS: Final = (
     "http.lowSpeedTime=60",
 )
 _SSH_FAILED: Final = "fatal: Could not read from remote repository."
-_PASSWORD = re.compile(r"(https?://)[^/@\s']*@")
 _STANDARD_UMASK: Final = 0o022
 """What a checkout's modes are made with, whatever the learner's umask is (BuildKit, ``runWithStandardUmask``)."""
 
@@ -63,13 +63,15 @@ class Git:
         if program is None:
             raise BuildError(f"{without_password(remote)} cannot be fetched: there is no git here", hint="install git")
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        done = subprocess.run(
+        process = subprocess.Popen(
             [program, *settings, *words], cwd=directory, env=self._variables(path), umask=_STANDARD_UMASK,
-            stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True, errors="surrogateescape",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            errors="surrogateescape", start_new_session=True,
         )  # fmt: skip
-        if done.returncode:
-            raise GitFailed(without_password(_last_word(done.stderr)))
-        return done.stdout
+        output, complaint = _follow(process)
+        if process.returncode:
+            raise GitFailed(without_password(_last_word(complaint)))
+        return output
 
     def _variables(self, path: str) -> dict[str, str]:
         known = shlex.quote(f'UserKnownHostsFile="{self._known_hosts}"')
@@ -85,7 +87,7 @@ class Git:
             "GIT_ATTR_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES),
-            "GIT_SSH_COMMAND": f"{ssh} -o StrictHostKeyChecking=accept-new -o {known}",
+            "GIT_SSH_COMMAND": ssh,
         }
         if self._agent is not None:
             variables["SSH_AUTH_SOCK"] = str(self._agent)
@@ -101,13 +103,18 @@ class Git:
         return given | without
 
 
-def without_password(text: str) -> str:
-    """Leave out what stands before the ``@`` of web addresses: a user, or a token.
+def _follow(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for git and give what it printed; whatever ends the waiting, Ctrl-C included, ends git as well.
 
-    >>> without_password("cannot read https://me:secret@example.com/x.git")
-    'cannot read https://xxxxx@example.com/x.git'
+    It is git's helpers that speak with servers, and they wait on when git alone is killed; so all of its group is. Only
+    where dockersim itself is killed outright nobody does this: then ``http.lowSpeedTime`` ends them.
     """
-    return _PASSWORD.sub(r"\1xxxxx@", text)
+    with process:
+        try:
+            return process.communicate()
+        finally:
+            if process.returncode is None:  # so its number is still its own
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_word(stderr: str) -> str:

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 from dockersim.content import ContentStore
 from dockersim.dockerfile import Switch
 from dockersim.dockerfile.gitreference import GitReference, parse_git_reference
+from dockersim.dockerfile.passwords import without_password
 from dockersim.engine.archives import open_archive
 from dockersim.engine.context import open_whole
 from dockersim.engine.downloads import Downloads
-from dockersim.engine.git import without_password
 from dockersim.engine.opening import Remote
 from dockersim.engine.repositories import Repositories
 from dockersim.engine.sources import ContextOrigin, Origin

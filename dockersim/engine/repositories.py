@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from dockersim.content.disk import locked, write_whole
 from dockersim.digest import hex_of, sha256
 from dockersim.dockerfile import NO_RULES
+from dockersim.dockerfile.passwords import without_password
 from dockersim.engine.checkout import check_out
 from dockersim.engine.commit import Commit, ask, is_commit
 from dockersim.engine.context import Context
@@ -87,7 +88,8 @@ class Repositories:
         wanted = self._settled(reference)
         commit = self.find(wanted)
         if commit is None:
-            raise BuildError(f"{_NO_KEY}: it is not known which commit {wanted.remote} stands at")
+            message = f"it is not known which commit {without_password(wanted.remote)} stands at"
+            raise BuildError(f"{_NO_KEY}: {message}")
         place = self._place(commit.key(wanted))
         with locked(place.with_name(f"{place.name}.lock")):
             if not place.is_dir():

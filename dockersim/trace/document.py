@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Struct, convert
 
+from dockersim.dockerfile.passwords import without_password
 from dockersim.errors import ContentError, DockersimError
 from dockersim.filesystem import Change
 from dockersim.solver import (
@@ -80,6 +81,23 @@ class Trace(Struct, frozen=True):
     def steps(self) -> tuple[StepTrace, ...]:
         """The steps, in order, those that were never reached at the end."""
         return tuple(StepTrace(fields) for fields in self.document["steps"])
+
+
+class _Options(Struct, frozen=True):
+    """The options as a trace holds them; what has a default is not in the oldest traces."""
+
+    build_args: dict[str, str]
+    target: str
+    platform: str
+    no_cache: bool
+    labels: dict[str, str]
+    names: tuple[str, ...]
+    epoch: int | None
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    no_cache_filter: tuple[str, ...] = ()
+    network: Literal["default", "none", "host"] = "default"
+    contexts: dict[str, str] = {}
+    build_platform: str | None = None
 
 
 def build_document(
@@ -169,23 +187,26 @@ def _options(options: BuildOptions) -> dict[str, Any]:
         "add_hosts": [list(pair) for pair in options.add_hosts],
         "no_cache_filter": list(options.no_cache_filter),
         "network": options.network,
-        "contexts": dict(options.contexts),
+        # A trace is passed on, and its replay opens no context.
+        "contexts": {name: without_password(value) for name, value in options.contexts},
         "build_platform": options.build_platform,
     }
 
 
-def _read_options(fields: dict[str, Any]) -> BuildOptions:
+def _read_options(fields: object) -> BuildOptions:
+    """Check and read what ``_options`` wrote."""
+    written = convert(fields, _Options)
     return BuildOptions(
-        build_args=tuple(fields["build_args"].items()),
-        target=fields["target"],
-        platform=fields["platform"],
-        no_cache=fields["no_cache"],
-        labels=tuple(fields["labels"].items()),
-        names=tuple(fields["names"]),
-        epoch=fields["epoch"],
-        add_hosts=tuple((name, address) for name, address in fields.get("add_hosts", ())),
-        no_cache_filter=tuple(fields.get("no_cache_filter", ())),
-        network=fields.get("network", "default"),
-        contexts=tuple(fields.get("contexts", {}).items()),
-        build_platform=fields.get("build_platform", fields["platform"]),
+        build_args=tuple(written.build_args.items()),
+        target=written.target,
+        platform=written.platform,
+        no_cache=written.no_cache,
+        labels=tuple(written.labels.items()),
+        names=written.names,
+        epoch=written.epoch,
+        add_hosts=written.add_hosts,
+        no_cache_filter=written.no_cache_filter,
+        network=written.network,
+        contexts=tuple(written.contexts.items()),
+        build_platform=written.platform if written.build_platform is None else written.build_platform,
     )

@@ -119,3 +119,35 @@ def test_what_cannot_be_downloaded_is_told_in_one_line(
         engine.build(context, text=text).finish()
     assert said.format(url=site.url) in str(caught.value) and str(caught.value).startswith("Dockerfile:2: ")
     assert "\n" not in str(caught.value)
+
+
+def test_no_password_gets_into_a_note_or_a_message(engine: Engine, context: Path, site: Site) -> None:
+    """The note still serves: the same address is asked again and answers "not modified"."""
+    secret = site.url.replace("://", "://me:hunter2@")
+    for _ in range(2):
+        engine.build(context, text=f"FROM scratch\nADD {secret}/foo /foo").finish()
+    assert site.answers == [("/foo", 200), ("/foo", 304)]
+    engine.build(context, text=f"FROM scratch\nADD {secret.replace('hunter2', 'other')}/foo /foo").finish()
+    assert site.answers[2:] == [("/foo", 200)]  # another password may show another file
+    noted = [*(engine.root / "downloads").iterdir()]
+    assert len(noted) == 2 and all(b"xxxxx@127.0.0.1" in path.read_bytes() for path in noted)
+    assert not [path for path in noted if b"hunter2" in path.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("flags", "address"),
+    [
+        ("", "http://me:hunter2@127.0.0.1:1/x"),
+        ("", "http://me:hunter2@[x/y"),
+        ("", "{url}/none"),
+        (f"--checksum=sha256:{'0' * 64}", "{url}/foo"),
+    ],
+    ids=["no server", "no address", "no such file", "another file"],
+)
+def test_no_password_is_told_where_a_download_fails(
+    engine: Engine, context: Path, site: Site, flags: str, address: str
+) -> None:
+    source = address.format(url=site.url.replace("://", "://me:hunter2@"))
+    with pytest.raises(BuildError) as caught:
+        engine.build(context, text=f"FROM scratch\nADD {flags} {source} /x").finish()
+    assert "hunter2" not in str(caught.value) and "http://xxxxx@" in str(caught.value)

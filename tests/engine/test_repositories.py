@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,6 +19,7 @@ import pytest
 
 from dockersim import Engine
 from dockersim.engine import Build
+from dockersim.engine.git import Git, GitFailed
 from dockersim.errors import BuildError, DockerfileError, DockersimError
 from dockersim.filesystem import Entry
 from dockersim.solver import Verdict
@@ -404,3 +411,53 @@ def test_hooks_and_filters_of_the_learner_and_the_repository_are_not_run(
     guarded = Engine(engine.root, environment={"HOME": str(home), "PATH": os.environ["PATH"]})
     assert _files(_add(guarded, context, repository.url))["src/readme"] == "two\n"
     assert not mark.exists()
+
+
+@contextmanager
+def _silent_server() -> Iterator[tuple[str, socket.socket]]:
+    """Listen, and say nothing to whoever calls."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(30)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/app.git", listening
+
+
+def _that_name(url: str) -> list[str]:
+    """Find the processes on whose command line an address stands."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found += [file.parent.name] if url.encode() in file.read_bytes() else []
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
+def test_ctrl_c_leaves_no_git_that_waits_for_a_server(tmp_path: Path) -> None:
+    """Only dockersim is sent the signal, as a notebook or a supervisor does; a terminal sends it to git, too."""
+    environment = {**os.environ, "DOCKERSIM_HOME": str(tmp_path / "root")}
+    with _silent_server() as (url, listening):
+        command = [sys.executable, "-m", "dockersim.cli", "build", url]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as build:
+            caller, _ = listening.accept()
+            with caller:
+                assert len(_that_name(url)) >= 3  # dockersim, git, and git's helper, which is the one that has called
+                build.send_signal(signal.SIGINT)
+                output, _ = build.communicate(timeout=30)
+                assert build.returncode == 130 and b"Traceback" not in output, output
+                until = time.monotonic() + 5  # who is killed may take a moment to be gone
+                while (left := _that_name(url)) and time.monotonic() < until:
+                    time.sleep(0.02)
+                assert left == []
+
+
+def test_ssh_is_told_each_option_once(tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/words\n")
+    program.chmod(0o755)
+    git = Git({"PATH": f"{program.parent}:{os.environ['PATH']}"}, tmp_path / "known hosts")
+    with pytest.raises(GitFailed):
+        git.ask("ssh://git@host/x.git", "ls-remote", "--", "ssh://git@host/x.git")
+    options = [word for word in (tmp_path / "words").read_text().splitlines() if "=" in word]
+    names = [option.partition("=")[0] for option in options]
+    assert {"StrictHostKeyChecking=accept-new", f'UserKnownHostsFile="{tmp_path}/known hosts"'} <= set(options)
+    assert len(names) == len(set(names))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dockersim import replay
 from dockersim.engine.build import Build
@@ -77,6 +78,59 @@ def test_a_replay_shows_the_findings_of_its_time() -> None:
     assert again.findings == ()
     again.finish()
     assert [finding.rule for finding in again.findings] == ["JSONArgsRecommended"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"contexts": {"n": 5}},
+        {"contexts": [["n", "v"]]},
+        {"no_cache_filter": [5]},
+        {"no_cache_filter": "made"},
+        {"add_hosts": [["host", 5]]},
+        {"add_hosts": [["host"]]},
+        {"network": 5},
+        {"network": "bridge"},
+        {"build_platform": 5},
+        {"build_args": {"A": None}},
+        {"platform": None},
+        {"epoch": "now"},
+    ],
+    ids=str,
+)
+def test_damaged_options_are_refused_in_words(fields: dict[str, object]) -> None:
+    build = Workshop().build()
+    build.finish()
+    document = engine_document(build)
+    with pytest.raises(ContentError, match=rf"a damaged dockersim trace: .* `\$\.{next(iter(fields))}"):
+        replay(json.dumps({**document, "options": {**document["options"], **fields}}))
+
+
+def test_options_that_older_traces_do_not_have_are_as_they_were_then() -> None:
+    build = Workshop().build()
+    build.finish()
+    document = engine_document(build)
+    for name in ("add_hosts", "no_cache_filter", "network", "contexts", "build_platform"):
+        del document["options"][name]
+    document["options"]["platform"] = "linux/arm64"
+    options = read(json.dumps(document)).options
+    assert options == replace(build.options, platform="linux/arm64", build_platform="linux/arm64")
+
+
+def test_no_password_of_a_context_gets_into_a_trace() -> None:
+    build = Workshop().build("FROM ubuntu:latest\n")
+    build.finish()
+    contexts = (("web", "http://me:SECRET@host/x.tar"), ("git", "https://SECRET@host/x.git#main"), ("here", "../src"))
+    build.options = replace(build.options, contexts=contexts)
+    document = json.dumps(engine_document(build))
+    assert "SECRET" not in document
+    again = replay(document)
+    assert again.options.contexts == (
+        ("web", "http://xxxxx@host/x.tar"),
+        ("git", "https://xxxxx@host/x.git#main"),
+        ("here", "../src"),
+    )
+    assert again.finish().ok
 
 
 @given(st.dictionaries(st.sampled_from(["steps", "recording", "options", "dockerfile"]), _json))

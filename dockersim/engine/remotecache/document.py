@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -30,7 +31,10 @@ LARGEST_DOCUMENT: Final = 16 << 20
 
 _Sha256 = Annotated[str, Meta(pattern=r"\Asha256:[0-9a-f]{64}\Z")]
 _Count = Annotated[int, Meta(ge=0, le=1 << 60)]
-_Time = Annotated[str, Meta(pattern=r"\A(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z)?\Z")]
+_Time = Annotated[
+    str, Meta(pattern=r"\A([0-9]{4}-[0-9]{2}-[0-9]{2}T(?!24)[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z)?\Z")
+]
+"""The form only; ``_check_time`` says whether it is a time. Hour 24 is one to Python 3.14, but not to RFC 3339."""
 _Line = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]*\Z", max_length=1000)]
 
 
@@ -89,9 +93,18 @@ class CacheConfig(Struct, frozen=True):
     def from_json(cls, data: bytes) -> CacheConfig:
         """Read and check a document; raise ContentError that names the field."""
         try:
-            return msgspec.json.decode(data, type=cls)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            config = msgspec.json.decode(data, type=cls)
+            for record in config.records:
+                _check_time(record.created)
+        except (ValueError, RecursionError) as error:
             raise ContentError(f"its list of steps is damaged: {error}") from error
+        return config
+
+
+def _check_time(created: str) -> None:
+    """Raise ValueError for what only looks like a time: it would get into an image."""
+    if created:
+        datetime.fromisoformat(created[: len("2024-01-31T23:59:59")])
 
 
 def manifest_of(config: Descriptor, layers: Iterable[tuple[DiffID, Descriptor]]) -> Manifest:

@@ -1,0 +1,37 @@
+"""Passwords in addresses, as people really write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from dockersim.dockerfile.passwords import without_password
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://me:SECRET@host/x.git", "https://xxxxx@host/x.git"),
+        ("https://SECRET@host", "https://xxxxx@host"),
+        ("https://me:SECRET@SECRET@host/x.git", "https://xxxxx@host/x.git"),
+        ("https://me:it'sSECRET@host/x.git", "https://xxxxx@host/x.git"),
+        ("http://me:a SECRET@host/x", "http://xxxxx@host/x"),
+        ("HTTP://me:SECRET@host/x.git", "HTTP://xxxxx@host/x.git"),
+        ("from 'https://a:SECRET@b/c' to 'https://d:SECRET@e/f'", "from 'https://xxxxx@b/c' to 'https://xxxxx@e/f'"),
+    ],
+)
+def test_nothing_before_the_host_is_shown(text: str, shown: str) -> None:
+    assert without_password(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://host/@scope/x",
+        "http://host/x?mail=me@host",
+        "ssh://git@host/x.git",
+        "git@host:x.git",
+        "url = https://host\nmail = me@host",
+    ],
+)
+def test_what_holds_no_password_stays_as_it_is(text: str) -> None:
+    assert without_password(text) == text
