@@ -7,10 +7,15 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.peers import dockerd
 
 __all__ = ["dockerd"]  # one daemon for all tests
+
+# How long an example takes says what else the machine is doing; speed has benchmarks of its own.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
