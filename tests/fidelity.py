@@ -1,7 +1,8 @@
 """Compare whole builds with what BuildKit recorded: ``python -m tests.fidelity ../shared/conformance/oracle.json``.
 
-Prints each difference, then passed / all per topic. The cases (``origin: dockersim``) and how they were recorded:
-``ORACLE.md`` beside the file.
+Prints each difference, then passed / all per topic. The command line builds and saves (``tests.outside``); pytest, and
+this with ``--inside``, ask the engine itself, which is faster. The cases (``origin: dockersim``) and how they were
+recorded: ``ORACLE.md`` beside the file.
 """
 
 from __future__ import annotations
@@ -88,18 +89,18 @@ class Fidelity:
     """Runs cases in one folder; each has a root of its own, with an empty cache."""
 
     def __init__(self, folder: Path, **engine: Any) -> None:
-        self._folder = folder
-        self._options = engine
-        self._base = busybox_base()
+        self.folder = folder
+        self.options = engine
+        self.base = busybox_base()
         self.sandbox = Engine(folder / "probe", **engine).store.sandbox
 
     def run(self, recorded: Mapping[str, Any]) -> Outcome:
         """Run one case with all its scenarios."""
         case, expected = recorded["case"], recorded["expected"]
         outcome = Outcome(case["name"], case["topic"])
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
         try:
-            one = _Case(folder, case, expected, outcome, self._base, self._options)
+            one = Case(folder, case, expected, outcome, self.base, self.options)
             one.engine.store.sandbox = self.sandbox  # found out once, not once a case
             one.run()
         finally:
@@ -107,7 +108,9 @@ class Fidelity:
         return outcome
 
 
-class _Case:
+class Case:
+    """One case: writes its context, builds it in every scenario, and compares."""
+
     def __init__(
         self, folder: Path, case: Any, expected: Any, outcome: Outcome, base: bytes, options: Mapping[str, Any]
     ) -> None:
@@ -260,8 +263,12 @@ class _Case:
         if error.message not in wanted and wanted.partition(" (did you mean")[0] not in _as_buildkit(error):
             self._differ(f"error is {error.message!r}, was {wanted!r}")
         lines = self.expected.get("error_lines")
-        if first and lines and (error.at is None or list(error.at.lines) != sorted(set(lines))):
-            self._differ(f"error lines are {list(error.at.lines) if error.at else None}, were {lines}")
+        mine = list(error.at.lines) if error.at else []
+        if first and lines and not self._same_lines(mine, sorted(set(lines))):
+            self._differ(f"error lines are {mine}, were {lines}")
+
+    def _same_lines(self, mine: list[int], wanted: list[int]) -> bool:
+        return mine == wanted
 
     def _compare_steps(self, build: Build, expected: Mapping[str, Any]) -> None:
         mine = {step.vertex: step for step in build.steps if step.vertex}
@@ -368,10 +375,13 @@ def _facts(entry: LayerEntry) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run all cases (or those of the topics named after the file) and print the differences and the count."""
-    path = Path(arguments[0]) if arguments else ORACLE
-    chosen, all_of, passed = cases(path, arguments[1:]), Counter[str](), Counter[str]()
+    from tests.outside import FidelityOutside  # which builds on this module
+
+    words = [word for word in arguments if word != "--inside"]
+    path = Path(words[0]) if words else ORACLE
+    chosen, all_of, passed = cases(path, words[1:]), Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory(prefix="fidelity-") as folder:
-        fidelity = Fidelity(Path(folder))
+        fidelity = (Fidelity if "--inside" in arguments else FidelityOutside)(Path(folder))
         for recorded in chosen:
             outcome = fidelity.run(recorded)
             all_of[outcome.topic] += 1

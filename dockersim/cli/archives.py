@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from dockersim.engine import Engine
 
 
+_WRITERS = {"docker": save_docker, "oci": save_oci}
+
+
 @click.command()
 @click.argument("names", metavar="IMAGE [IMAGE...]", nargs=-1, required=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file, instead of STDOUT")
-@click.option("--oci", is_flag=True, help="Write a plain OCI image layout (skopeo's oci-archive)")
+@click.option("--format", "form", type=click.Choice(list(_WRITERS)), default="docker", show_default=True,
+              help="docker load's archive, or a plain OCI image layout (skopeo's oci-archive)")  # fmt: skip
 @pass_session
-def save(session: Session, names: tuple[str, ...], output: Path | None, oci: bool) -> None:
+def save(session: Session, names: tuple[str, ...], output: Path | None, form: str) -> None:
     """Save one or more images to a tar archive (streamed to STDOUT by default)."""
     if output is None and sys.stdout.isatty():
         raise DockersimError("cowardly refusing to save to a terminal", hint="use the -o flag or redirect")
-    images, write = session.engine().store.images, save_oci if oci else save_docker
+    images, write = session.engine().store.images, _WRITERS[form]
     for name in names:
         images.get(name)  # an image that is missing is told before the first byte is written
     if output is None:

@@ -118,6 +118,15 @@ def test_an_image_travels_in_a_file(ok: Ok, run: Run, image_id: str, tmp_path: P
     assert ok("load", stdin=piped).strip() == "Loaded image: my-flask-app:latest"
 
 
+def test_an_image_is_saved_as_an_oci_layout(ok: Ok, run: Run, image_id: str, tmp_path: Path) -> None:
+    ok("save", "--format", "oci", "-o", tmp_path / "image.tar", "my-flask-app")
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        names = {member.name for member in archive if member.isfile()}
+    assert {"oci-layout", "index.json", f"blobs/sha256/{image_id.removeprefix('sha256:')}"} <= names
+    assert "manifest.json" not in names, "that is docker's"
+    assert run("save", "--format", "zip", "my-flask-app").exit_code != 0
+
+
 def test_a_save_that_fails_leaves_the_file_as_it_was(run: Run, image_id: str, tmp_path: Path) -> None:
     (tmp_path / "image.tar").write_text("precious")
     assert run("save", "my-flask-app", "nosuch", "-o", tmp_path / "image.tar").exit_code == 1

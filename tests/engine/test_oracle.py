@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engine.ordinary_user import expect
 from tests.fidelity import ORACLE, Fidelity, cases
+from tests.outside import FidelityOutside
 
 NOT_YET: dict[str, set[str]] = {}
 """Cases that are not met, by reason. Each must really fail: one that passes has to be taken out."""
@@ -45,3 +47,20 @@ def test_the_oracle_script_finds_differences(fidelity: Fidelity) -> None:
     recorded = next(one for one in cases() if one["case"]["name"] == "copy-replace-file")
     falsified = {**recorded, "expected": {**recorded["expected"], "config": {"Env": ["PATH=/elsewhere"]}}}
     assert any(text.startswith("config") for text in fidelity.run(falsified).differences)
+
+
+OUTSIDE = (
+    "copy-hardlinks", "run-delete-dir", "heredoc-run-interpreter", "mount-secret-target-mode", "cache-stage-shared-steps", "label-override",
+    "stage-target-missing", "run-multiline-error-lines",
+)  # fmt: skip
+"""One case of each kind, from outside as well; ``python -m tests.fidelity`` runs all in this way."""
+
+
+@pytest.mark.skipif(not ORACLE.exists(), reason="../shared/conformance is not here")
+def test_the_command_line_says_the_same(tmp_path: Path) -> None:
+    chosen = [one for one in cases() if one["case"]["name"] in OUTSIDE]
+    assert len(chosen) == len(OUTSIDE)
+    fidelity = FidelityOutside(tmp_path)
+    for recorded in chosen:
+        outcome = fidelity.run(recorded)
+        expect(outcome.name, outcome.differences, fidelity.sandbox)
