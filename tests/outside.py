@@ -84,17 +84,9 @@ class CaseOutside(Case):
     # ------------------------------------------------------------ what was written, as the comparison wants to see it
 
     def _build_of(self, document: dict[str, Any], archive: Path | None) -> Any:
-        steps = [
-            SimpleNamespace(
-                vertex=step["vertex"], state=SimpleNamespace(value=step["state"]),
-                cache=SimpleNamespace(because=(step.get("cache") or {}).get("because", "")),
-                event=SimpleNamespace(result=SimpleNamespace(output=[(one["stream"], one["text"]) for one in step.get("output", ())])),
-            )
-            for step in document["steps"]
-        ]  # fmt: skip
-        return SimpleNamespace(
-            steps=steps, plan=SimpleNamespace(steps=steps), finished=archive and self._image(archive)
-        )
+        steps = [_step(step) for step in document["steps"]]
+        image = self._image(archive) if archive else None
+        return SimpleNamespace(steps=steps, plan=SimpleNamespace(steps=steps), finished=image)
 
     def _image(self, archive: Path) -> Any:
         """Unpack the archive and read config and manifest as anybody would."""
@@ -121,6 +113,15 @@ class CaseOutside(Case):
         with tarfile.open(layer) as tar:
             for member in tar:
                 yield _facts(tar, member)
+
+
+def _step(step: dict[str, Any]) -> Any:
+    output = [(one["stream"], one["text"]) for one in step.get("output", ())]
+    because = (step.get("cache") or {}).get("because", "")
+    return SimpleNamespace(
+        vertex=step["vertex"], state=SimpleNamespace(value=step["state"]), cache=SimpleNamespace(because=because),
+        event=SimpleNamespace(result=SimpleNamespace(output=output)),
+    )  # fmt: skip
 
 
 def _blob(layout: Path, digest: str) -> Path:

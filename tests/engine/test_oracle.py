@@ -50,8 +50,8 @@ def test_the_oracle_script_finds_differences(fidelity: Fidelity) -> None:
 
 
 OUTSIDE = (
-    "copy-hardlinks", "run-delete-dir", "heredoc-run-interpreter", "mount-secret-target-mode", "cache-stage-shared-steps", "label-override",
-    "stage-target-missing", "run-multiline-error-lines",
+    "copy-hardlinks", "run-delete-dir", "heredoc-run-interpreter", "mount-secret-target-mode", "label-override",
+    "cache-stage-shared-steps", "stage-target-missing", "run-multiline-error-lines",
 )  # fmt: skip
 """One case of each kind, from outside as well; ``python -m tests.fidelity`` runs all in this way."""
 
