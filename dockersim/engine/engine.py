@@ -17,7 +17,7 @@ from dockersim.engine.files import Files, RunResult
 from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.network import Manner, Network
-from dockersim.engine.opening import DOCKERFILE, Opened, is_address, open_build
+from dockersim.engine.opening import DOCKERFILE, Opened, is_remote, open_build
 from dockersim.engine.options import read_filter, read_hosts, read_network
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
@@ -196,7 +196,7 @@ class Engine:
         from dockersim.analysis import cautions
         from dockersim.engine.xray import examine, plan_without_images, private_keys
 
-        if isinstance(path, str) and not Path(path).is_dir() and is_address(path):
+        if is_remote(path):
             raise ContextError("a context that has to be fetched is not looked into", hint="clone it first")
         folder = Path(path)
         files = open_context(folder, Path(dockerfile) if dockerfile is not None else folder / DOCKERFILE, None)

@@ -57,14 +57,19 @@ def open_build(
 
     Raises ContextError or DockerfileError where one of them is not there.
     """
-    if isinstance(context, str) and not Path(context).is_dir() and is_address(context):
-        return _open_remote(network.contexts.main(context), dockerfile, text)
+    if is_remote(context):
+        return _open_remote(network.contexts.main(os.fspath(context)), dockerfile, text)
     folder = Path(context)
     if not folder.is_dir():
         raise ContextError(f'unable to prepare context: path "{folder}" not found')
     file = Path(dockerfile) if dockerfile is not None else folder / DOCKERFILE
     source = _not_empty(text if text is not None else _read_file(file))
     return Opened(ContextOrigin(open_context(folder, file, state)), file.name, source, f"{folder.resolve()}:{file}")
+
+
+def is_remote(context: str | os.PathLike[str]) -> bool:
+    """Tell whether a context has to be fetched; a directory of that name goes before an address."""
+    return isinstance(context, str) and not Path(context).is_dir() and is_address(context)
 
 
 def is_address(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from dockersim.engine.store import machine_platform
 from dockersim.images import import_rootfs
 from dockersim.oci import parse_reference
 from dockersim.sandbox import Sandbox
+from tests.engine.git_server import GitServer, git_server
 from tests.fidelity import busybox_base
 
 
@@ -66,3 +67,10 @@ def context(tmp_path: Path) -> Path:
     (folder / "app.py").write_text("print('hello')\n")
     (folder / "requirements.txt").write_text("flask\n")
     return folder
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitServer]:
+    """Serve Git repositories."""
+    with git_server(tmp_path / "served") as site:
+        yield site

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from dockersim.errors import ContextError, DockersimError, ImageError
 from dockersim.images.saving import save_oci
 from dockersim.solver import Verdict
 from tests.engine.conftest import MakeEngine
-from tests.engine.git_server import GitServer, git_server, needs_git
+from tests.engine.git_server import GitServer, needs_git
 from tests.engine.web import serving
 
 
@@ -171,13 +170,6 @@ def test_a_layout_that_would_never_end_is_refused(engine: Engine, context: Path,
     with pytest.raises(ImageError, match="is no regular file"):
         _build(engine, context, "FROM base\n", base=f"oci-layout://{layout}:v1")
     assert list((engine.root / "ingest").iterdir()) == []
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    """Serve Git repositories."""
-    with git_server(tmp_path / "served") as site:
-        yield site
 
 
 @needs_git

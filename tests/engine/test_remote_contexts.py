@@ -6,7 +6,6 @@ import gzip
 import io
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +13,10 @@ from dockersim import Engine
 from dockersim.errors import BuildError, ContextError, DockerfileError
 from dockersim.solver import Event, SourceAwaited, Verdict
 from dockersim.views import PlainProgress
-from tests.engine.git_server import COMMITTED, GitServer, Repository, git_server, needs_git
+from tests.engine.git_server import COMMITTED, GitServer, Repository, needs_git
 from tests.engine.web import Site, serving
 
 TEXT = "FROM scratch\nCOPY . /all/\n"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    """Serve Git repositories."""
-    with git_server(tmp_path / "served") as site:
-        yield site
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -23,16 +22,10 @@ from dockersim.engine.git import Git, GitFailed
 from dockersim.errors import BuildError, DockerfileError, DockersimError
 from dockersim.filesystem import Entry
 from dockersim.solver import Verdict
-from tests.engine.git_server import COMMITTED, GitServer, Repository, git_server, needs_git
+from tests.engine.git_server import COMMITTED, GitServer, Repository, needs_git
+from tests.engine.web import listening
 
 pytestmark = needs_git
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[GitServer]:
-    """Serve Git repositories."""
-    with git_server(tmp_path / "served") as site:
-        yield site
 
 
 @pytest.fixture
@@ -255,15 +248,8 @@ def test_a_server_that_gives_no_single_commits_is_asked_for_all(
     """A web server that knows nothing of git: what the repository's files say is all there is ("dumb http")."""
     repository.git("update-server-info")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(server.folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:
-        thread = threading.Thread(target=files.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{files.server_port}/app.git"
-            build = _add(engine, context, f"--keep-git-dir {url}#v1")
-        finally:
-            files.shutdown()
-            thread.join()
+    with listening(handler) as url:
+        build = _add(engine, context, f"--keep-git-dir {url}/app.git#v1")
     assert _files(build)["src/readme"] == "one\n"
     assert _files(build)["src/.git/refs/tags/v1"].strip() == repository.git("rev-parse", "v1")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +32,7 @@ def serving(files: dict[str, bytes]) -> Iterator[Site]:
             data = site.files.get(self.path)
             tag = f'"{hashlib.sha256(data or b"").hexdigest()}"'
             status = 404 if data is None else 304 if self.headers["If-None-Match"] == tag else 200
+            site.answers.append((self.path, status))  # before anything is sent: the test goes on once it has the answer
             self.send_response(302 if self.path == "/moved" else status)
             if self.path == "/moved":
                 self.send_header("Location", "/foo")
@@ -41,17 +42,22 @@ def serving(files: dict[str, bytes]) -> Iterator[Site]:
             self.end_headers()
             if status == 200 and data is not None:
                 self.wfile.write(data)
-            site.answers.append((self.path, status))
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    site.url = f"http://127.0.0.1:{server.server_port}"
+    with listening(Handler) as site.url:
+        yield site
+
+
+@contextmanager
+def listening(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Answer requests on a free port of this machine in threads; yields the address without a slash behind it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield site
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
