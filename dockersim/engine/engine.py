@@ -244,7 +244,7 @@ class Engine:
         return build_document(
             file=build.file, text=build.text, options=build.options, plan=build.plan,
             steps=[step.event for step in build.steps], finished=build.finished, error=build.error,
-            recording=build.recording, findings=build.findings,
+            recording=build.recording, findings=build.findings, ignore=build.ignore,
             diff_of=lambda event: steps[event.step.number].diff() if diffs else None,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dockersim import replay
+from dockersim.dockerfile import NO_RULES
 from dockersim.engine.build import Build
 from dockersim.errors import ContentError
 from dockersim.trace import SCHEMA, build_document, read
@@ -57,6 +58,18 @@ def test_findings_come_back_as_they_were_and_older_traces_have_none() -> None:
     assert read(json.dumps(document)).findings == build.findings
     del document["findings"]
     assert read(json.dumps(document)).findings is None
+
+
+@pytest.mark.parametrize("rules", [3, [1], [[1]], [["one", "*"]], [[1, "!"]], [[1, "[a"]]], ids=str)
+def test_damaged_ignore_rules_are_refused_in_words(rules: object) -> None:
+    build = Workshop().build()
+    build.finish()
+    document = engine_document(build)
+    assert read(json.dumps(document)).ignore == NO_RULES
+    with pytest.raises(ContentError, match="damaged"):
+        read(json.dumps({**document, "ignore": rules}))
+    del document["ignore"]
+    assert replay(document).ignore == NO_RULES
 
 
 @pytest.mark.parametrize("findings", [3, [1], [{}], [{"rule": "A"}], {"a": 1}])
