@@ -59,3 +59,8 @@ class PredictDriver:
                 return elsewhere or answer
             case Execute() | CommitImage():
                 return StepResult(None, done=False)
+
+    def close(self) -> None:
+        """Let go of imported caches."""
+        if self._caches is not None:
+            self._caches.close()

@@ -28,6 +28,9 @@ class ReplayDriver:
             raise ContentError("the recording ends here: the build was not finished, or failed, when it was recorded")
         return outcome
 
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
 
 class TraceSource:
     """The file systems of a recorded build: the paths are known from the diffs, contents are not in a trace."""
