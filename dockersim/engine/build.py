@@ -137,7 +137,7 @@ class Build:
             return self.finished
 
     def cancel(self) -> None:
-        """Kill the command that is running, from any thread; the step then raises Cancelled and can be asked again."""
+        """Kill what is running or being fetched, from any thread; the step raises Cancelled and can be asked again."""
         self._source.cancel()
 
     # ------------------------------------------------------------ telling

@@ -93,6 +93,7 @@ class Repositories:
         place = self._place(commit.key(wanted))
         with locked(place.with_name(f"{place.name}.lock")):
             if not place.is_dir():
+                self._git.begin()
                 check_out(self._git, wanted, commit, place)
         return place
 
@@ -108,6 +109,7 @@ class Repositories:
     # ------------------------------------------------------------ the network
 
     def _ask(self, reference: GitReference) -> Commit:
+        self._git.begin()
         commit = ask(self._git, reference)
         write_whole(self._note(reference), json.dumps(to_builtins(commit)).encode("utf-8", "surrogateescape"))
         return commit
