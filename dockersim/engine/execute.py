@@ -89,7 +89,8 @@ class ExecuteDriver:
                 return ImageCommitted(image.id, image.descriptor.digest, image.size)
 
     def close(self) -> None:
-        """Close the connections to imported caches."""
+        """Close the connections to imported caches, and let those who prune have what was fetched."""
+        self._network.close()
         if self._caches is not None:
             self._caches.close()
 

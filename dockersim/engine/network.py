@@ -100,6 +100,11 @@ class Network:
         if op.repositories:
             yield from self.repositories.inputs(op)
 
+    def close(self) -> None:
+        """Let go of what was fetched."""
+        if "repositories" in self.__dict__:
+            self.repositories.release()
+
     def fetch(self, op: CopyOp) -> Fetched:
         """Have everything here that ``op`` takes from elsewhere. Raises BuildError where it is not to be had."""
         repositories = self.repositories.origins(op) if op.repositories else ()

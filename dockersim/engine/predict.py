@@ -61,6 +61,7 @@ class PredictDriver:
                 return StepResult(None, done=False)
 
     def close(self) -> None:
-        """Let go of imported caches."""
+        """Let go of imported caches and of what was fetched."""
+        self._network.close()
         if self._caches is not None:
             self._caches.close()
