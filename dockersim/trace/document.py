@@ -25,6 +25,7 @@ from dockersim.trace.rows import (
     change_from_row,
     finding_from_json,
     finding_to_json,
+    redacted,
     step_document,
     unreached_step_document,
 )
@@ -122,7 +123,7 @@ def build_document(
 ) -> dict[str, Any]:
     """Write a build, finished or not, as a document that ``read`` reads."""
     unreached = plan.steps[len(steps) :] if plan else ()
-    return {
+    head = {
         "schema": SCHEMA,
         "ok": bool(finished and finished.ok),
         "error": _error(error),
@@ -136,12 +137,13 @@ def build_document(
         "target": plan.target if plan else None,
         "findings": [finding_to_json(finding) for finding in findings],
         "image": _image(finished),
-        "steps": [
-            *(step_document(event, diff_of(event)) for event in steps),
-            *(unreached_step_document(step) for step in unreached),
-        ],
-        "recording": [outcome_to_json(outcome) for outcome in recording],
     }  # fmt: skip
+    rows = [step_document(event, diff_of(event)) for event in steps]
+    return {
+        **redacted(head),  # a trace is passed on
+        "steps": [*rows, *(unreached_step_document(step) for step in unreached)],
+        "recording": redacted([outcome_to_json(outcome) for outcome in recording]),
+    }
 
 
 def read(text: str | bytes) -> Trace:
