@@ -21,6 +21,14 @@ def deviations() -> list[tuple[str, str]]:
     return [(str(file.relative_to(ROOT)), text) for file in files for text in _marks(file.read_text())]
 
 
+def marked(module: str, words: str) -> str:
+    """Give the deviation that ``module`` marks with these words. Raises LookupError if it marks no such one."""
+    for path, text in deviations():
+        if path == f"dockersim/{module}" and words in text:
+            return text
+    raise LookupError(f"dockersim/{module} marks no deviation that says {words!r}")
+
+
 def table() -> str:
     """Write the table in Markdown."""
     rows = [f"| [{path.removeprefix('dockersim/')}]({path}) | {text} |" for path, text in deviations()]
