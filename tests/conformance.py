@@ -24,6 +24,7 @@ from tests.engine.web import serving
 from tests.fidelity import Fidelity
 from tests.recorded import RUNNERS, Case, read
 from tests.recorded_builds import RecordedBuilds, deviation, why_not
+from tests.sections import rewritten
 
 FILES = {
     "dockerfile-parser.json": "the text of a Dockerfile, its lines, words and here-documents",
@@ -86,8 +87,7 @@ def _cells(numbers: Iterable[int]) -> str:
 
 def written(readme: str, found: dict[str, Found]) -> str:
     """Return the README with the table as it should be."""
-    before, _, rest = readme.partition(_BEGIN)
-    return f"{before}{_BEGIN}\n{table(found)}\n{_END}{rest.partition(_END)[2]}"
+    return rewritten(readme, _BEGIN, _END, table(found))
 
 
 def _import_the_tests() -> None:
