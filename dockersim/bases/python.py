@@ -47,7 +47,8 @@ import os
 import sys
 from pip._internal.cli.main import main
 code = main()
-if code and "install" in sys.argv and os.environ.get("PIP_CONFIG_FILE") != "/dev/null":
+offline = os.environ.get("PIP_CONFIG_FILE") != "/dev/null" and os.path.isdir("{wheels}")
+if code and offline and "install" in sys.argv:
     known = ", ".join(sorted(name.split("-")[0] for name in os.listdir("{wheels}")))
     print("pip asks no network in this image; it has " + known + ". "
           "For PyPI, write ENV PIP_CONFIG_FILE=/dev/null into the Dockerfile.", file=sys.stderr)

@@ -60,9 +60,9 @@ def _jupyter(environment: Mapping[str, str]) -> str:
     JupyterHub tells every server's processes (``Spawner.get_env``). A server by itself tells its terminals; for its
     kernels it leaves a file. One with a base URL has it because something stands in front of it.
     """
-    told = environment.get("JUPYTERHUB_PUBLIC_URL") or environment.get("JUPYTERHUB_SERVICE_PREFIX")
-    if told:
-        return _folder(told)
+    prefix = environment.get("JUPYTERHUB_SERVICE_PREFIX")
+    if prefix:
+        return _folder(urljoin(environment.get("JUPYTERHUB_PUBLIC_URL", ""), prefix))
     own = urlsplit(environment.get("JUPYTER_SERVER_URL") or _left_by(environment.get("JPY_PARENT_PID", ""))).path
     return _folder(own) if own.strip("/") else ""
 

@@ -14,7 +14,8 @@ from dockersim.cli.pages import PROXY, find_page
 from .conftest import start
 
 HUB = {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
-PUBLIC = {**HUB, "JUPYTERHUB_PUBLIC_URL": "https://hub.example.org/user/ada/"}
+PUBLIC = {**HUB, "JUPYTERHUB_PUBLIC_URL": "https://hub.example.org/"}
+IMAGE = "dockersim/starter:shell"
 CODESPACE = {"CODESPACE_NAME": "ada-abc", "GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN": "app.github.dev"}
 
 
@@ -62,15 +63,24 @@ def test_colab_is_told_a_call_for_a_cell() -> None:
 
 
 def test_on_a_hub_run_tells_the_address_and_keeps_its_output(shell_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a script reads, the container's id, stays as docker prints it."""
+    """What a script reads stays as docker prints it: the container's id, or what its command writes."""
     for name, value in HUB.items():
         monkeypatch.setenv(name, value)
-    process = start(shell_root, "run", "-d", "--name", "seen", "-p", "127.0.0.1::80", "dockersim/starter:shell",
-                    "sleep", "100")  # fmt: skip
-    out, said = process.communicate(timeout=60)
     try:
-        assert process.returncode == 0, said
-        assert len(out.strip()) == 64
-        assert "dockersim: port " in said and " is shown at /user/ada/proxy/" in said
+        id, said = ran(shell_root, "-d", "--name", "seen", "-p", "80", IMAGE, "sleep", "100")
+        process = start(shell_root, "ps", "--filter", "name=seen", "--format", "{{.Ports}}")
+        port = process.communicate(timeout=60)[0].partition("->")[0].rpartition(":")[2]
+        assert len(id.strip()) == 64
+        assert said.startswith(f"dockersim: port {port} is shown at /user/ada/proxy/{port}/") and port.isdigit()
     finally:
         start(shell_root, "rm", "-f", "seen").wait(60)
+    out, said = ran(shell_root, "--rm", "-p", f"{port}:80", IMAGE, "echo", "-n", "hello")
+    assert out == "hello" and said.startswith(f"dockersim: port {port} is shown at ")
+
+
+def ran(root: Path, *words: str) -> tuple[str, str]:
+    """Run a container; give its standard output and what was said on the other one."""
+    process = start(root, "run", *words)
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return out, said

@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 BINDER = ROOT / "binder"
 MEMORY = 2 << 30
 HUB = "/user/ada/"
-PUBLISH = "%docker run -d -p {lesson.free_port()}:80 --name seen dockersim/starter:python python3 -m http.server 80"
+PUBLISH = """\
+port = lesson.free_port()
+%docker run -d -p {port}:8000 --name seen dockersim/starter:python python3 -m http.server 8000
+assert "Directory listing" in lesson.fetch(f"http://localhost:{port}/")"""
 
 
 class Pod(Struct, frozen=True):
@@ -89,7 +92,7 @@ def test_a_lesson_begins_and_a_published_port_has_a_link(pod: Pod) -> None:
     os.chown(begin, profiles.UID, profiles.UID)
     pod.run("python3", "-c", "from nbclient.cli import main; main()", "--inplace", "lessons/begin.ipynb")
     cells = nbformat.read(begin, as_version=4).cells
-    link = cells[-2].outputs[-1].data["text/html"]
+    link = next(output.data["text/html"] for output in cells[-2].outputs if output.output_type == "display_data")
     assert re.match(rf'<a href="{HUB}proxy/\d+/" target="_blank"', link)
 
 
