@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.sections import rewritten
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MARK = "Deviation: "
@@ -27,9 +29,7 @@ def table() -> str:
 
 def written(readme: str) -> str:
     """Return the README with the table as it should be."""
-    before, _, rest = readme.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    return f"{before}{_BEGIN}\n{table()}\n{_END}{after}"
+    return rewritten(readme, _BEGIN, _END, table())
 
 
 def _marks(source: str) -> Iterator[str]:
