@@ -138,8 +138,9 @@ def _show_table(shell: Any, build: Build) -> None:
 def run_command(words: list[str]) -> int:
     """Run a command of the command line in this process and return its exit code; it prints its errors itself."""
     from dockersim.cli.main import main
+    from dockersim.jupyter.pages import NotebookSession
 
-    return int(main.main(args=words, prog_name="docker", standalone_mode=False, obj=Session(notebook=True)))
+    return int(main.main(args=words, prog_name="docker", standalone_mode=False, obj=NotebookSession()))
 
 
 class _Printer:

@@ -65,6 +65,23 @@ def test_a_port_that_is_taken_is_one_clear_line(root: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the network away")
+def test_where_lo_is_down_it_is_one_clear_line_at_once(root: Path) -> None:
+    program = (
+        "import pathlib, sys\nfrom dockersim.errors import RegistryError\n"
+        "from dockersim.registry import ensure_running\n"
+        "try: ensure_running(pathlib.Path(sys.argv[1]))\n"
+        "except RegistryError as error: print(error)\n"
+    )
+    command = ["unshare", "--net", sys.executable, "-c", program, str(root)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == (
+        "the practice registry cannot be reached at 127.0.0.1: Network is unreachable; "
+        "the loopback interface is down; root can 'ip link set lo up'\n"
+    )
+    assert not root.exists()
+
+
 def test_a_port_that_was_taken_meanwhile_is_replaced(root: Path) -> None:
     first = ensure_running(root)
     stop(root)

@@ -130,6 +130,7 @@ def ensure_running(root: Path) -> Address:
     """Find the live registry of ``root``, or start one on loopback that outlives us. May be repeated."""
     if (address := running(root)) is not None:
         return address
+    _check_loopback()
     root.mkdir(parents=True, exist_ok=True)
     process = _start(root, _last_port(root))
     deadline = time.monotonic() + START_SECONDS
@@ -147,6 +148,16 @@ def ensure_running(root: Path) -> Address:
     raise RegistryError(
         f"the practice registry did not answer within {START_SECONDS:.0f} seconds", hint=f"see {root / 'registry.log'}"
     )
+
+
+def _check_loopback() -> None:
+    """Raise RegistryError where not even this machine reaches itself: in a network namespace whose lo is down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((LOOPBACK, 9))  # of a datagram socket that sends nothing; it only asks for a route
+        except OSError as error:
+            message = f"the practice registry cannot be reached at {LOOPBACK}: {error.strerror}"
+            raise RegistryError(message, hint="the loopback interface is down; root can 'ip link set lo up'") from error
 
 
 def _await_loser(process: subprocess.Popen[bytes], address: Address) -> None:
