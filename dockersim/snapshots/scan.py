@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dockersim.filesystem import Entry, Kind, LayerEntry, Opaque, Tree, Whiteout, content_decides
 from dockersim.snapshots.disk import Disk, hash_file, usable
 from dockersim.snapshots.layout import opaque_attribute
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 
 
 def scan(root: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -48,15 +49,16 @@ def read_written(
     *,
     overlay: bool,
     replaced: Container[str] = (),
+    ledger: Ledger = NOTHING_RECORDED,
 ) -> Iterator[LayerEntry]:
     """Turn what was found into entries; of the names of one file all but the first become hard links.
 
     ``overlay`` says that ``root`` is the upper directory of an overlay, where a device 0/0 is a whiteout and
-    directories may be opaque. ``replaced`` names directories that are other ones than before. Files are hashed only
-    where nothing else can tell whether they changed.
+    directories may be opaque. ``replaced`` names directories that are other ones than before. ``ledger`` is of who
+    wrote it. Files are hashed only where nothing else can tell whether they changed.
     """
     listing = list(found)
-    owners = _Owners(before, listing)
+    owners = _Owners(before, listing, ledger)
     first_names: dict[int, str] = {}
     for path, status in listing:
         where = f"{root}/{path}"
@@ -64,12 +66,13 @@ def read_written(
         hides = overlay and is_directory and is_opaque(where, privileged=disk.privileged)
         if hides or path in replaced:
             owners.forget(path)
-        entry = disk.read(where, path, status, owners.of(path, status))
+        entry = disk.read(where, path, status, owners.of(path, status), owners.of_new(path))
         if entry is None:
             continue
         if overlay and entry.kind is Kind.CHARACTER and entry.device == (0, 0):
             yield Whiteout(path)
             continue
+        entry = owners.settle(entry, where, status)
         if hides:
             yield Opaque(path)
         elif status.st_nlink > 1 and not is_directory:
@@ -88,8 +91,10 @@ class _Owners:
     all that is in it.
     """
 
-    def __init__(self, before: Tree, listing: Iterable[tuple[str, os.stat_result]]) -> None:
+    def __init__(self, before: Tree, listing: Iterable[tuple[str, os.stat_result]], ledger: Ledger) -> None:
         self._before = before
+        self._ledger = ledger
+        self._handing_down: dict[str, int] = {}  # directories that are set-gid, with their groups
         self._new: set[str] = set()
         self._linked: dict[int, Entry] = {}
         for path, status in listing:
@@ -110,6 +115,24 @@ class _Owners:
             return linked
         node = self._before.get(path)
         return node.entry if node else None
+
+    def of_new(self, path: str) -> tuple[int, int]:
+        """Give who owns what is made at ``path``: who ran, with the group of a set-gid directory in that."""
+        return self._ledger.uid, self._group_in(path.rpartition("/")[0])
+
+    def _group_in(self, folder: str) -> int:
+        if folder not in self._handing_down:
+            node = self._before.get(folder)
+            is_set = node is not None and folder not in self._new and node.entry.mode & stat.S_ISGID
+            return node.entry.gid if node is not None and is_set else self._ledger.gid
+        return self._handing_down[folder]
+
+    def settle(self, entry: Entry, where: str, status: os.stat_result) -> Entry:
+        """Put in what was recorded of ``entry``, and remember what it means for what is in it."""
+        entry = self._ledger.corrected(entry, where, status)
+        if entry.kind is Kind.DIRECTORY:
+            self._handing_down[entry.path] = entry.gid if entry.mode & stat.S_ISGID else self._ledger.gid
+        return entry
 
 
 def _hashed_if_needed(entry: Entry, before: Entry | None, where: str) -> Entry:
