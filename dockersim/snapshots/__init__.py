@@ -3,8 +3,8 @@
 A layer is a tar; a process needs files. A snapshotter lays layers out on disk, hands them to the sandbox as mounts
 (it never mounts anything itself), and afterwards tells what the process changed, as the entries of a new layer.
 ``overlay`` stacks layers with overlayfs; ``copy`` moves one plain directory from step to step where there is no
-overlayfs. ``layout`` and ``disk`` make files from entries, ``scan`` reads them back, and ``ledger`` knows the owners
-that an ordinary user's disk cannot hold.
+overlayfs. ``layout`` and ``disk`` make files from entries, ``scan`` reads them back, and ``ledger`` and ``moved``
+know the owners that an ordinary user's disk cannot hold.
 
 The real thing: containerd's core/snapshots (the contract) and plugins/snapshots/overlay; docker's overlay2. The law
 of the package: what ``prepare`` shows is what the layers say, and the layers with ``changes`` on top are what stands

@@ -207,7 +207,9 @@ class CopySnapshotter:
                     replaced.add(path)
         slot.scanned = scanned
         gone = [path for path in found if path not in scanned and _is_directory(scanned, path.rpartition("/")[0])]
-        written = read_written(self._disk, slot.tree, changed, before, overlay=False, replaced=replaced, ledger=ledger)
+        written = read_written(
+            self._disk, slot.tree, changed, before, overlay=False, replaced=replaced, gone=gone, ledger=ledger
+        )
         return [*(Whiteout(path) for path in gone), *written]
 
 

@@ -12,6 +12,7 @@ from dockersim.filesystem import Entry, Kind, LayerEntry, Opaque, Tree, Whiteout
 from dockersim.snapshots.disk import Disk, hash_file, usable
 from dockersim.snapshots.layout import opaque_attribute
 from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
+from dockersim.snapshots.moved import Moved
 
 
 def scan(root: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -49,16 +50,19 @@ def read_written(
     *,
     overlay: bool,
     replaced: Container[str] = (),
+    gone: Iterable[str] = (),
     ledger: Ledger = NOTHING_RECORDED,
 ) -> Iterator[LayerEntry]:
     """Turn what was found into entries; of the names of one file all but the first become hard links.
 
     ``overlay`` says that ``root`` is the upper directory of an overlay, where a device 0/0 is a whiteout and
-    directories may be opaque. ``replaced`` names directories that are other ones than before. ``ledger`` is of who
-    wrote it. Files are hashed only where nothing else can tell whether they changed.
+    directories may be opaque. ``replaced`` names directories that are other ones than before, ``gone`` what is
+    deleted besides whiteouts. ``ledger`` is of who wrote it. Files are hashed only where nothing else can tell whether
+    they changed, or what they were called before.
     """
     listing = list(found)
     owners = _Owners(before, listing, ledger)
+    moved = Moved(before, [*gone, *(path for path, status in listing if overlay and _is_whiteout(status))])
     first_names: dict[int, str] = {}
     for path, status in listing:
         where = f"{root}/{path}"
@@ -66,12 +70,15 @@ def read_written(
         hides = overlay and is_directory and is_opaque(where, privileged=disk.privileged)
         if hides or path in replaced:
             owners.forget(path)
-        entry = disk.read(where, path, status, owners.of(path, status), owners.of_new(path))
-        if entry is None:
-            continue
-        if overlay and entry.kind is Kind.CHARACTER and entry.device == (0, 0):
+        if overlay and _is_whiteout(status):
             yield Whiteout(path)
             continue
+        known = owners.of(path, status)
+        entry = disk.read(where, path, status, known, owners.of_new(path))
+        if entry is None:
+            continue
+        if known is None and not disk.privileged and (origin := moved.origin(entry, where)):
+            entry = disk.read(where, path, status, origin) or entry
         entry = owners.settle(entry, where, status)
         if hides:
             yield Opaque(path)
@@ -82,6 +89,11 @@ def read_written(
                 continue
         node = before.get(path)
         yield _hashed_if_needed(entry, node.entry if node else None, where)
+
+
+def _is_whiteout(status: os.stat_result) -> bool:
+    """Tell whether overlayfs takes it for the mark of a deleted name."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 class _Owners:
