@@ -28,7 +28,8 @@ DEVIATIONS: dict[RungName, tuple[str, ...]] = {
     "chroot": ("Only the file system is isolated: processes and the network are the host's.",),
     "proot": (
         "Only the file system is isolated: processes, the network and the host name are the host's.",
-        "Owners and identities are pretended: chown succeeds without doing anything.",
+        "Owners and identities are pretended: chown succeeds without doing anything; setpriv cannot switch users.",
+        "Device nodes are not made; mknod succeeds without doing anything.",
         "The command is not process 1, and the host's processes are seen in /proc.",
         "Every system call is looked at, so programs run several times slower.",
     ),
