@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 from dockersim.sandbox import ProcessSpec, Recorded, stand_on
 from dockersim.sandbox.inside.kernel import AT_FDCWD, file_handle
 
-from .box import PATH, BindMount, Box, make_box
+from .box import PATH, BindMount, Box, lay_out, make_box
 from .conftest import rung_of
 
 Owner = tuple[int | None, int | None]
@@ -252,3 +253,28 @@ class TestDevices:
     def test_are_for_root_only(self, run: Recorder) -> None:
         (run.box.base / "tmp").chmod(0o777)
         assert run("mknod /tmp/n c 1 3", uid=1000, gid=1000) == 1
+
+
+SUPERVISED = """
+import sys
+from pathlib import Path
+from dockersim.sandbox import DirectoryRoot, ProcessSpec, Rung, stand_on
+from dockersim.sandbox.inside import kernel, seccomp
+kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+everything = (6).to_bytes(4, "little") + (0x7FFF0000).to_bytes(4, "little")  # return ALLOW
+kernel.install_filter_with_listener(seccomp.SECCOMP[sys.argv[1]], everything)
+sandbox = stand_on(Rung("userns", works=True), Path(sys.argv[2]))
+script = "touch /x && chown 5:6 /x && mknod /n c 1 3 && chown 5 /nowhere"
+process = ProcessSpec(("/bin/busybox", "sh", "-c", script), {"PATH": "/bin"})
+ended = sandbox.run(DirectoryRoot(Path(sys.argv[2]) / "base"), process, lambda _, piece: None)
+print(ended.code, ended.recorded_all, len(ended.recorded), "does not let us record" in sandbox.rung.deviations[0])
+"""
+
+
+def test_where_somebody_else_listens_it_is_pretended_and_said(place: Path) -> None:
+    """The kernel allows one listener over a process; as in a pod whose runtime has one."""
+    rung_of("userns")
+    lay_out(place / "base")
+    command = [sys.executable, "-c", SUPERVISED, os.uname().machine, str(place)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert ran.stdout == "1 False 0 True\n", ran.stderr

@@ -153,8 +153,9 @@ def install(*, pretend: bool, listen: bool) -> int | None:
     machine = os.uname().machine
     if listen and machine in SECCOMP:
         try:
+            os.close(kernel.open_below(kernel.AT_FDCWD, b"/", os.O_PATH, 0))  # what ``caller`` cannot do without
             return kernel.install_filter_with_listener(SECCOMP[machine], program(machine, pretend=pretend, listen=True))
-        except OSError:  # an old kernel, or a filter around us that has a supervisor of its own
+        except OSError:  # a kernel before 5.6, or a filter around us that has a supervisor of its own
             pass
     plain = program(machine, pretend=pretend)
     if plain:
