@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from dockersim.errors import Cancelled, SandboxError
 from dockersim.sandbox.contract import (
     BindMount,
@@ -23,6 +25,7 @@ from dockersim.sandbox.contract import (
     Stdio,
     TmpfsMount,
 )
+from dockersim.sandbox.deviations import of_one_user
 from dockersim.sandbox.etc import etc_files
 from dockersim.sandbox.inside.wire import start_time
 from dockersim.sandbox.launch import Launched, launch
@@ -53,6 +56,7 @@ class RunnerSandbox:
             if process.terminal:
                 return self._run_at_terminal(root, process)
             ended = pump(lambda stdio: self._remember(self._launch(root, process, stdio)), process.stdin, output)
+            self._note_what_was_recorded(ended)
         except ProgramNotFound as error:
             output("stderr", f"runc run failed: unable to start container process: {error.message}\n".encode())
             ended = Exit(1, 0.0)  # not the shell's 127: runc could not even begin
@@ -95,7 +99,12 @@ class RunnerSandbox:
         return _begin(self._describe(root, process), stdio)
 
     def _launch(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Launched:
-        return launch(self._describe(root, process), stdio)
+        return launch(self._describe(root, process) | {"ledger": self._rung.name == "userns"}, stdio)
+
+    def _note_what_was_recorded(self, ended: Exit) -> None:
+        """Say in the rung's deviations what the last process has shown: whether owners could be recorded."""
+        if self._rung.name == "userns":
+            self._rung = replace(self._rung, deviations=of_one_user(recorded=ended.recorded_all))
 
     def _run_at_terminal(self, root: RootFilesystem, process: ProcessSpec) -> Exit:
         """Run ``process`` with a terminal of its own, wired to the caller's; its output goes there."""
@@ -133,6 +142,7 @@ class RunnerSandbox:
             "network": process.network,
             "address": process.address,
             "terminal": process.terminal,
+            "ledger": False,
             "mounts": [_describe_mount(mount) for mount in process.mounts],
             "files": etc_files(process, apt_as_root=self._rung.name in ("userns", "proot")),
         }

@@ -30,6 +30,7 @@ from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
 from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
 from dockersim.snapshots.layout import Layout
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import read_written, scan
 from dockersim.snapshots.sweep import Claim, claim, claim_new, new_path
 
@@ -82,12 +83,12 @@ class CopySnapshotter:
         self._active[key] = slot
         return DirectoryRoot(Path(slot.tree))
 
-    def changes(self, key: SnapshotKey) -> Changes:
+    def changes(self, key: SnapshotKey, ledger: Ledger = NOTHING_RECORDED) -> Changes:
         """Scan the directory and compare it with its manifest; see ``Snapshotter.changes``."""
         slot = self._find(key)
         with store_errors("the changes of a step cannot be read"):
             before = self._chains.tree(slot.layers)
-            slot.changes = layer_from(before, self._written(slot, before))
+            slot.changes = layer_from(before, self._written(slot, before, ledger))
         return Changes(slot.changes)
 
     def open_file(self, key: SnapshotKey, entry: Entry) -> BinaryIO:
@@ -193,7 +194,7 @@ class CopySnapshotter:
         before = self._chains.tree(slot.layers)
         return before.apply(self._written(slot, before))
 
-    def _written(self, slot: _Slot, before: Tree) -> list[LayerEntry]:
+    def _written(self, slot: _Slot, before: Tree, ledger: Ledger = NOTHING_RECORDED) -> list[LayerEntry]:
         """List what is different from the manifest: one scan, and a closer look at what it shows."""
         found, changed, scanned = slot.manifest, [], {}
         replaced = set()
@@ -206,7 +207,9 @@ class CopySnapshotter:
                     replaced.add(path)
         slot.scanned = scanned
         gone = [path for path in found if path not in scanned and _is_directory(scanned, path.rpartition("/")[0])]
-        written = list(read_written(self._disk, slot.tree, changed, before, overlay=False, replaced=replaced))
+        written = read_written(
+            self._disk, slot.tree, changed, before, overlay=False, replaced=replaced, gone=gone, ledger=ledger
+        )
         return [*(Whiteout(path) for path in gone), *written]
 
 

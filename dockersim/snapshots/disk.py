@@ -24,6 +24,7 @@ from dockersim.errors import ContentError, StoreError
 from dockersim.filesystem import Entry, Kind
 
 CHUNK = 1 << 20
+_SIZE_WITH_USER, _CAPABILITIES_WITHOUT_USER = 24, 2
 KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFDIR: Kind.DIRECTORY,
@@ -146,11 +147,13 @@ class Disk:
             if error.errno != errno.ENOTSUP:  # a file system without attributes; containerd goes on too
                 raise
 
-    def read(self, path: str, name: str, status: os.stat_result, before: Entry | None) -> Entry | None:
+    def read(
+        self, path: str, name: str, status: os.stat_result, before: Entry | None, owner: tuple[int, int] = (0, 0)
+    ) -> Entry | None:
         """Tell what stands at ``name`` below the root, at ``path`` on disk; None for a socket.
 
         ``before`` is what stood there before, which knows the owner, and the mode that the disk could not
-        hold.
+        hold. ``owner`` is the uid and gid of something new.
         """
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
@@ -169,18 +172,20 @@ class Disk:
             else None,
             xattrs=self._attributes(path) if kind in (Kind.FILE, Kind.DIRECTORY) else (),
         )
-        return entry if self.privileged else self._as_known(entry, before)
+        return entry if self.privileged else self._as_known(entry, before, owner)
 
-    def _as_known(self, entry: Entry, before: Entry | None) -> Entry:
-        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, privileged
-        attributes."""
+    def _as_known(self, entry: Entry, before: Entry | None, owner: tuple[int, int]) -> Entry:
+        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, devices, attributes."""
+        entry = replace(entry, xattrs=tuple((name, _without_user(name, value)) for name, value in entry.xattrs))
         if before is None:
-            return replace(entry, uid=0, gid=0)
+            return replace(entry, uid=owner[0], gid=owner[1])
+        if before.device is not None and _may_stand_for(entry, before):
+            entry = replace(entry, kind=before.kind, device=before.device)
         mode, xattrs = entry.mode, entry.xattrs
         if before.kind is entry.kind:
             if mode == self.mode_on_disk(before):
                 mode = before.mode
-            xattrs = before.xattrs
+            xattrs = tuple(sorted({**dict(before.xattrs), **dict(xattrs)}.items()))
         return replace(entry, uid=before.uid, gid=before.gid, mode=mode, xattrs=xattrs)
 
     def _attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
@@ -209,6 +214,21 @@ def _copy_in_kernel(tar: BinaryIO, entry: Entry, descriptor: int) -> int:
     except (OSError, AttributeError):
         pass  # a tar in memory, two file systems, or no Linux: it is copied by hand
     return done
+
+
+def _may_stand_for(entry: Entry, before: Entry) -> bool:
+    """Tell whether a file holds the place of a device: it is as empty, and as old, as it was made."""
+    return entry.kind is Kind.FILE and not entry.size and entry.mtime_ns == before.mtime_ns
+
+
+def _without_user(name: str, value: bytes) -> bytes:
+    """Read a file's capabilities without the user in whose namespace they were set (vfs_ns_cap_data, version 3).
+
+    Root's are stored without one (version 2), and so they are in a layer (capabilities(7)).
+    """
+    if name != "security.capability" or len(value) != _SIZE_WITH_USER:
+        return value
+    return bytes((*value[:3], _CAPABILITIES_WITHOUT_USER, *value[4:-4]))
 
 
 def _belongs_to_file(name: str) -> bool:

@@ -35,6 +35,7 @@ from dockersim.snapshots.layout import (
     make_whiteout,
     opaque_attribute,
 )
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import is_opaque, read_written, scan
 from dockersim.snapshots.sweep import Claim, claim_new, new_path, sweep
 
@@ -79,12 +80,13 @@ class OverlaySnapshotter:
         paths = tuple(Path(path) for path in reversed(lower))
         return OverlayRoot(paths, Path(active.upper), Path(active.claim.path, "work"))
 
-    def changes(self, key: SnapshotKey) -> Changes:
+    def changes(self, key: SnapshotKey, ledger: Ledger = NOTHING_RECORDED) -> Changes:
         """Look at what lies in the upper directory; see ``Snapshotter.changes``."""
         active = self._find(key)
         before = self._chains.tree(active.layers)
         with store_errors("the changes of a step cannot be read"):
-            written = list(read_written(self._disk, active.upper, scan(active.upper), before, overlay=True))
+            found = scan(active.upper)
+            written = list(read_written(self._disk, active.upper, found, before, overlay=True, ledger=ledger))
         active.changes = layer_from(before, written)
         return Changes(active.changes)
 

@@ -41,7 +41,7 @@ def test_conformance_as_an_ordinary_user(place: Path) -> None:
     subprocess.run([python, "-m", "compileall", "-q", str(place / "dockersim" / "sandbox")], check=True)
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
     place.chmod(0o755)
-    wanted = ("test_conformance.py", "test_attacks.py", "test_containers.py", "test_kill.py")
+    wanted = ("test_conformance.py", "test_ledger.py", "test_attacks.py", "test_containers.py", "test_kill.py")
     ran = subprocess.run(
         ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", python, "-m", "pytest", "-rs",
          "-p", "no:cacheprovider", *(f"tests/sandbox/{name}" for name in wanted)],

@@ -14,6 +14,8 @@ The steps, in order, each in its own module:
     network     lo, and the address of a container
     privilege   identity, capabilities
     seccomp     the filter: what a container may not do, and what an ordinary user's RUN only believes it did
+    notify      hears the calls that a user's RUN only believes it did; ``ledger`` writes down what they were,
+                ``caller`` finds which files they meant
     command     finds the program and becomes it
     kernel      the system calls that Python 3.11 has no name for
 
