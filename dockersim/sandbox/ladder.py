@@ -45,6 +45,8 @@ def stand_on(rung: Rung, scratch: Path) -> Sandbox:
         program = shutil.which("proot") or "proot"
         how = {"mode": "proot", "program": program, "scratch": str(scratch / "proot")}
         return RunnerSandbox(rung, how | {"without_seccomp": rung.proot_without_seccomp})
+    if rung.name == "chroot":
+        return RunnerSandbox(rung, {"mode": "chroot", "beside": False})
     return RunnerSandbox(rung, {"mode": "start", "user_namespace": rung.name == "userns"})
 
 

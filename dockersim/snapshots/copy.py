@@ -8,7 +8,8 @@ changed files. A snapshot that is discarded is not cleaned up: what it changed i
 the directory is next used.
 
 On disk: ``slots/N/tree`` the directory, ``slots/N/state`` the layers it stands at and its manifest,
-``slots/N/dirty`` a mark that the tree may have been changed since then.
+``slots/N/dirty`` a mark that the tree may have been changed since then. ``slots/N/tree.aside`` is what a sandbox
+that was killed had moved out of the tree; the layers have it too, so that it is deleted and the tree put back.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class _Slot(Struct):
     def tree(self) -> str:
         return f"{self.claim.path}/tree"
 
+    @property
+    def root(self) -> DirectoryRoot:
+        return DirectoryRoot(Path(self.tree))
+
 
 class CopySnapshotter:
     """Keeps plain directories below ``root`` and moves them from step to step."""
@@ -80,7 +85,7 @@ class CopySnapshotter:
                 claimed.release()
                 raise
         self._active[key] = slot
-        return DirectoryRoot(Path(slot.tree))
+        return slot.root
 
     def changes(self, key: SnapshotKey) -> Changes:
         """Scan the directory and compare it with its manifest; see ``Snapshotter.changes``."""
@@ -162,6 +167,7 @@ class CopySnapshotter:
         if slot.layers == layers and not os.path.exists(dirty):
             _mark(dirty)
             return slot
+        delete(str(slot.root.aside))
         wanted = self._chains.tree(layers)
         actual = self._actual(slot)
         _mark(dirty)

@@ -53,11 +53,20 @@ def fork(child: Callable[[int], None]) -> tuple[int, int]:
     os._exit(125)
 
 
-def watch(pid: int, setup: int, directory: str, *, generations: int = 0) -> None:
+def watch(
+    pid: int,
+    setup: int,
+    directory: str,
+    *,
+    generations: int = 0,
+    strays: bool = False,
+    tidy: Callable[[], None] = lambda: None,
+) -> None:
     """Wait for ``pid`` to end; report; see that nothing of it is left.
 
     ``directory`` is where the stubs lie on disk. ``pid`` is the command itself, the first of a pid namespace with
-    which everything in it dies; or it is a tracer, and the command is its child or a further descendant.
+    which everything in it dies, or with ``strays`` one that may leave others behind; or it is a tracer, and the
+    command is its child or a further descendant. ``tidy`` is done when all are dead.
     """
     alarm = _wake_on_child()
     _let_go_of_output()
@@ -65,8 +74,9 @@ def watch(pid: int, setup: int, directory: str, *, generations: int = 0) -> None
     line = _first_born(pid, 0 if failure else generations)
     report(failure or ("started", line[-1], wire.start_time(line[-1])))
     code = _wait(line, alarm)
-    if generations:
+    if generations or strays:
         kill_descendants()
+    tidy()
     if stubs:
         remove_stubs(directory, stubs)
     report(("exited", code))
