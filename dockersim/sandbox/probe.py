@@ -29,7 +29,7 @@ from dockersim.sandbox.contract import (
 )
 from dockersim.sandbox.deviations import DEVIATIONS, NO_DEVICES
 from dockersim.sandbox.ladder import ORDER, stand_on
-from dockersim.sandbox.reasons import explain
+from dockersim.sandbox.reasons import NO_PROOT, NOT_ROOT, explain
 
 # Writes, deletes what a lower layer has, makes a hard link, changes an owner, uses a device: what packages do.
 _TRIAL = "echo x >/new && ln /new /linked && rm /old && mkdir /d && chown 1:1 /new && echo x >/dev/null"
@@ -70,9 +70,9 @@ def _missing(name: RungName) -> str:
     if not hasattr(os, "posix_spawn") or not Path("/proc/self/ns").exists():
         return "this is not Linux"
     if name in ("namespaces", "chroot") and os.geteuid() != 0:
-        return "you are not root"
+        return NOT_ROOT
     if name == "proot" and shutil.which("proot") is None:
-        return "the program proot is not installed"
+        return NO_PROOT
     return ""
 
 
