@@ -107,6 +107,8 @@ class CopySnapshotter:
         layers = slot.layers if layer is None else (*slot.layers, layer)
         with store_errors("a snapshot cannot be kept"):
             self._make_usable(slot, entries)
+            if layer is not None:
+                self._set_times(slot, self._source.entries(layer))
             _save(slot.claim.path, layers, slot.scanned)
             os.unlink(f"{slot.claim.path}/dirty")
         self.discard(key)
@@ -133,6 +135,18 @@ class CopySnapshotter:
                 if mode != entry.mode:
                     os.chmod(f"{slot.tree}/{entry.path}", mode)
                     slot.scanned[entry.path] = _row(os.lstat(f"{slot.tree}/{entry.path}"))
+
+    def _set_times(self, slot: _Slot, stored: Sequence[LayerEntry]) -> None:
+        """Give what a process made the time that its layer says, where SOURCE_DATE_EPOCH has made that another one.
+
+        Else a file of which only a link count changes later, or its mode and back, would look changed.
+        """
+        for entry in stored:
+            row = slot.scanned.get(entry.path)
+            if isinstance(entry, Entry) and row and row[1] != entry.mtime_ns:
+                path = f"{slot.tree}/{entry.path}"
+                os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+                slot.scanned[entry.path] = _row(os.lstat(path))
 
     def _find(self, key: SnapshotKey) -> _Slot:
         if key not in self._active:
