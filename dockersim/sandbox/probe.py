@@ -29,7 +29,7 @@ from dockersim.sandbox.contract import (
 )
 from dockersim.sandbox.deviations import DEVIATIONS, NO_DEVICES
 from dockersim.sandbox.ladder import ORDER, stand_on
-from dockersim.sandbox.reasons import NO_PROOT, NOT_ROOT, explain
+from dockersim.sandbox.reasons import NO_EXECUTION, NO_PROOT, NOT_ROOT, explain
 
 # Writes, deletes what a lower layer has, makes a hard link, changes an owner, uses a device: what packages do.
 _TRIAL = "echo x >/new && ln /new /linked && rm /old && mkdir /d && chown 1:1 /new && echo x >/dev/null"
@@ -50,7 +50,7 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
     rung = Rung(name, works=True, deviations=DEVIATIONS[name])
     if name == "none":
         return rung
-    missing = _missing(name)
+    missing = _missing(name, scratch)
     if missing:
         return _refused(rung, missing)
     if name == "proot":
@@ -65,7 +65,7 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
     return rung
 
 
-def _missing(name: RungName) -> str:
+def _missing(name: RungName, scratch: Path) -> str:
     """Name what a rung needs and this machine lacks, where that can be told without trying."""
     if not hasattr(os, "posix_spawn") or not Path("/proc/self/ns").exists():
         return "this is not Linux"
@@ -73,6 +73,8 @@ def _missing(name: RungName) -> str:
         return NOT_ROOT
     if name == "proot" and shutil.which("proot") is None:
         return NO_PROOT
+    if os.statvfs(scratch).f_flag & os.ST_NOEXEC:
+        return NO_EXECUTION
     return ""
 
 

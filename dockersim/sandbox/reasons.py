@@ -9,6 +9,7 @@ from dockersim.sandbox.contract import RungName
 
 NOT_ROOT = "you are not root"
 NO_PROOT = "the program proot is not installed"
+NO_EXECUTION = "programs may not be executed where dockersim keeps its files (noexec)"
 
 # (a setting of the kernel, the value that refuses, which rung, why, what to do)
 _SETTINGS: tuple[tuple[str, str, RungName, str, str], ...] = (
@@ -48,6 +49,7 @@ _NEEDED: dict[RungName, tuple[str, ...]] = {
 }
 _KNOWN = {
     NOT_ROOT: "run it as root; or use the best rung that works",
+    NO_EXECUTION: "set DOCKERSIM_HOME to a directory on another file system",
     NO_PROOT: "install it: apt install proot, dnf install proot, or conda install -c conda-forge proot",
 }
 _REMEDIES: dict[RungName, str] = {
