@@ -67,11 +67,8 @@ PROFILES = {
 
 
 def command(profile: str, *words: str, offline: bool = False) -> list[str]:
-    """Give the command line that runs ``words`` as on such a machine; only root can, with this project as its cwd.
-
-    The interpreter is this one, so ``words`` names its own if the ordinary user cannot run this.
-    """
-    return [sys.executable, "-m", "tests.profiles", profile, *(["--offline"] if offline else []), *words]
+    """Give the command line that runs ``words`` as on such a machine; only root can."""
+    return [sys.executable, __file__, profile, *(["--offline"] if offline else []), *words]
 
 
 def become(profile: Profile, *, offline: bool = False) -> None:

@@ -57,6 +57,15 @@ class Session:
         """Whether what was printed can be drawn over."""
         return not self.notebook and sys.stdout.isatty()
 
+    def confirmed(self, warning: str) -> bool:
+        """Print what will be lost, and ask. Raises DockersimError if nobody is there to answer."""
+        click.echo(warning)
+        if not self.can_ask:
+            from dockersim.errors import DockersimError
+
+            raise DockersimError("nobody is there to confirm", hint="use --force")
+        return bool(click.confirm("Are you sure you want to continue?", default=False))
+
     def note(self, text: str) -> None:
         """Print what is not the command's output: progress, warnings."""
         click.echo(text, err=not self.notebook)

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from dockersim.digest import chain_id, hex_of, sha256
 from dockersim.dockerfile import MountType, Sharing
+from dockersim.engine.keeping import hold
 from dockersim.engine.laying import lay_out
 from dockersim.engine.lent import Given
 from dockersim.engine.sources import LayersOrigin, Origin, mounted_node
@@ -113,6 +114,7 @@ class _Room:
             parent.mkdir(parents=True, exist_ok=True)
             with store_errors("opening a cache mount"):
                 self._caches[name] = _claim(self._stack, parent / name, one.mount.sharing)
+                self._stack.callback(os.close, hold(self._caches[name]))
                 if not self._caches[name].is_dir():
                     self._seed(self._caches[name], one, origin)
         kept = self._caches[name]

@@ -9,7 +9,15 @@ import pytest
 
 from dockersim import Engine, replay
 from dockersim.engine import Build, NoSuchPath
-from dockersim.errors import ContentError, ContextError, DockerfileError, ImageNotFound, RunFailed, SandboxError
+from dockersim.errors import (
+    ContentError,
+    ContextError,
+    DockerfileError,
+    DockersimError,
+    ImageNotFound,
+    RunFailed,
+    SandboxError,
+)
 from dockersim.filesystem import What
 from dockersim.solver import OutputWritten, State, Verdict
 
@@ -174,6 +182,21 @@ def test_a_failed_build_replays_to_its_failure(engine: Engine, context: Path) ->
     again = replay(json.dumps(engine.trace(build)))
     step = again.run_to(2)
     assert step is not None and (step.exit_code, step.output) == (4, "gone wrong\n")
+
+
+def test_a_build_that_its_checks_stopped_stops_there_when_replayed(engine: Engine, context: Path) -> None:
+    """What stopped it is the ignore file, which the machine that replays does not have."""
+    (context / ".dockerignore").write_text("# not sent\n*.py\n")
+    build = engine.build(context, text="# check=error=true\nFROM busybox\nCOPY app.py /\n")
+    with pytest.raises(DockersimError) as stopped:
+        build.finish()
+    document = engine.trace(build)
+    assert document["ignore"] == [[2, "*.py"]]
+    again = replay(json.dumps(document))
+    with pytest.raises(DockersimError) as stopped_again:
+        again.finish()
+    assert str(stopped_again.value) == str(stopped.value) and "CopyIgnoredFile" in str(document["findings"])
+    assert again.findings == build.findings and engine.trace(again) == document
 
 
 def _told(build: Build) -> list[tuple[object, ...]]:
