@@ -37,6 +37,11 @@ class DirectoryRoot(Struct, frozen=True):
 
     path: Path
 
+    @property
+    def aside(self) -> Path:
+        """Where a sandbox that cannot mount moves what it must hide of the directory while a process runs."""
+        return self.path.with_name(f"{self.path.name}.aside")
+
 
 RootFilesystem = OverlayRoot | DirectoryRoot
 

@@ -16,6 +16,9 @@ _PRETENDED = (
     "Device nodes are not made; mknod succeeds without doing anything.",
 )
 
+NO_DEVICES = "Devices cannot be made here, so those in /dev are files: /dev/zero and /dev/urandom end."
+"""What a chroot without CAP_MKNOD has besides."""
+
 
 def of_one_user(*, recorded: bool) -> tuple[str, ...]:
     """Say how a RUN in an ordinary user's namespace differs; ``recorded``: there is a ledger of owners."""
@@ -25,7 +28,13 @@ def of_one_user(*, recorded: bool) -> tuple[str, ...]:
 DEVIATIONS: dict[RungName, tuple[str, ...]] = {
     "namespaces": ("Device nodes that a RUN makes cannot be opened.", _NO_CGROUP),
     "userns": of_one_user(recorded=True),
-    "chroot": ("Only the file system is isolated: processes and the network are the host's.",),
+    "chroot": (
+        "Only the file system is isolated: processes, the network and the host name are the host's.",
+        "Nothing can be mounted: /proc shows no processes and /sys is empty, so ps, /dev/stdout and <(...) fail.",
+        "What --mount shows is a copy; what is written to a cache is copied back when the command has ended.",
+        "Device nodes cannot be made, and no other root directory can be entered.",
+        _NO_CGROUP,
+    ),
     "proot": (
         "Only the file system is isolated: processes, the network and the host name are the host's.",
         "Owners and identities are pretended: chown succeeds without doing anything; setpriv cannot switch users.",

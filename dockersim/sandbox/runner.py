@@ -13,6 +13,7 @@ from dockersim.errors import Cancelled, SandboxError
 from dockersim.sandbox.contract import (
     BindMount,
     Dialer,
+    DirectoryRoot,
     Exit,
     Inhabitant,
     OutputSink,
@@ -30,6 +31,9 @@ from dockersim.sandbox.etc import etc_files
 from dockersim.sandbox.inside.wire import start_time
 from dockersim.sandbox.launch import Launched, launch
 from dockersim.sandbox.pump import pump
+
+_ONLY_FILES = ("chroot", "proot")
+"""The rungs without namespaces: processes and network are the host's."""
 
 
 class RunnerSandbox:
@@ -79,7 +83,7 @@ class RunnerSandbox:
 
     def enter(self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio) -> Running:
         """Start ``process`` beside ``inhabitant``; see the contract."""
-        if self._rung.name == "proot":
+        if self._rung.name in _ONLY_FILES:
             return self._enter_directory(root, inhabitant, process, stdio)
         where = {"mode": "enter", "pid": inhabitant.pid, "started": inhabitant.started}
         return _begin(self._describe(root, process) | where, stdio)
@@ -88,15 +92,15 @@ class RunnerSandbox:
         """Get a way to make connections where ``inhabitant`` lives."""
         from dockersim.sandbox.dialer import HostDialer, NamespaceDialer  # need ``socket``, a build doesn't
 
-        return HostDialer() if self._rung.name == "proot" else NamespaceDialer(inhabitant)
+        return HostDialer() if self._rung.name in _ONLY_FILES else NamespaceDialer(inhabitant)
 
     def _enter_directory(
         self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio
     ) -> Running:
-        """Start a further proot in the directory of the first: there are no namespaces to enter."""
+        """Start a further process in the directory of the first: there are no namespaces to enter."""
         if start_time(inhabitant.pid) != inhabitant.started:
             raise SandboxError("the command cannot be started: the process has ended")
-        return _begin(self._describe(root, process), stdio)
+        return _begin(self._describe(root, process) | {"beside": True}, stdio)
 
     def _launch(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Launched:
         return launch(self._describe(root, process) | {"ledger": self._rung.name == "userns"}, stdio)
@@ -167,7 +171,8 @@ def _describe_root(root: RootFilesystem) -> dict[str, Any]:
     if isinstance(root, OverlayRoot):
         lower = [_absolute(path) for path in root.lower]
         return {"lower": lower, "upper": _absolute(root.upper), "work": _absolute(root.work)}
-    return {"path": _absolute(root.path)}
+    real = DirectoryRoot(Path(_absolute(root.path)))
+    return {"path": str(real.path), "aside": str(real.aside)}
 
 
 def _describe_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:

@@ -8,7 +8,8 @@ changed files. A snapshot that is discarded is not cleaned up: what it changed i
 the directory is next used.
 
 On disk: ``slots/N/tree`` the directory, ``slots/N/state`` the layers it stands at and its manifest,
-``slots/N/dirty`` a mark that the tree may have been changed since then.
+``slots/N/dirty`` a mark that the tree may have been changed since then. ``slots/N/tree.aside`` is what a sandbox
+that was killed had moved out of the tree; the layers have it too, so that it is deleted and the tree put back.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class _Slot(Struct):
     def tree(self) -> str:
         return f"{self.claim.path}/tree"
 
+    @property
+    def root(self) -> DirectoryRoot:
+        return DirectoryRoot(Path(self.tree))
+
 
 class CopySnapshotter:
     """Keeps plain directories below ``root`` and moves them from step to step."""
@@ -81,7 +86,7 @@ class CopySnapshotter:
                 claimed.release()
                 raise
         self._active[key] = slot
-        return DirectoryRoot(Path(slot.tree))
+        return slot.root
 
     def changes(self, key: SnapshotKey, ledger: Ledger = NOTHING_RECORDED) -> Changes:
         """Scan the directory and compare it with its manifest; see ``Snapshotter.changes``."""
@@ -103,6 +108,8 @@ class CopySnapshotter:
         layers = slot.layers if layer is None else (*slot.layers, layer)
         with store_errors("a snapshot cannot be kept"):
             self._make_usable(slot, entries)
+            if layer is not None:
+                self._set_times(slot, self._source.entries(layer))
             _save(slot.claim.path, layers, slot.scanned)
             os.unlink(f"{slot.claim.path}/dirty")
         self.discard(key)
@@ -129,6 +136,18 @@ class CopySnapshotter:
                 if mode != entry.mode:
                     os.chmod(f"{slot.tree}/{entry.path}", mode)
                     slot.scanned[entry.path] = _row(os.lstat(f"{slot.tree}/{entry.path}"))
+
+    def _set_times(self, slot: _Slot, stored: Sequence[LayerEntry]) -> None:
+        """Give what a process made the time that its layer says, where SOURCE_DATE_EPOCH has made that another one.
+
+        Else a file of which only a link count changes later, or its mode and back, would look changed.
+        """
+        for entry in stored:
+            row = slot.scanned.get(entry.path)
+            if isinstance(entry, Entry) and row and row[1] != entry.mtime_ns:
+                path = f"{slot.tree}/{entry.path}"
+                os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+                slot.scanned[entry.path] = _row(os.lstat(path))
 
     def _find(self, key: SnapshotKey) -> _Slot:
         if key not in self._active:
@@ -163,6 +182,7 @@ class CopySnapshotter:
         if slot.layers == layers and not os.path.exists(dirty):
             _mark(dirty)
             return slot
+        delete(str(slot.root.aside))
         wanted = self._chains.tree(layers)
         actual = self._actual(slot)
         _mark(dirty)

@@ -31,7 +31,7 @@ def test_conformance_without_root() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         command = f"""mount -t tmpfs -o mode=755 none /dev\n{DEVICES}
-        exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {python} -m pytest -q -rs \
+        exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {python} -m pytest -n0 -q -rs \
             -p no:cacheprovider --basetemp={folder}/tests {TESTS}/test_conformance.py {TESTS}/test_ledger.py"""
         environment = os.environ | {
             "HOME": folder, "TMPDIR": folder, "PYTHONPATH": os.pathsep.join([str(PROJECT), *sys.path[1:]]),

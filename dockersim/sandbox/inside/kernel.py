@@ -21,6 +21,7 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 2
 
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_SECCOMP = 1, 24, 22
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
+_CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -113,10 +114,18 @@ def control(descriptor: int, request: int, argument: bytearray | int) -> None:
     _check(_libc.ioctl(descriptor, ctypes.c_ulong(request), value), "ioctl")
 
 
+def permitted_capabilities() -> int:
+    """Give the mask of the capabilities that this process has."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    data = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(header, data), "capget")
+    return int(data[1] | data[4] << 32)
+
+
 def set_capabilities(allowed: int) -> None:
     """Make ``allowed``, a mask of capability numbers, what this process may and does use; it inherits none."""
     low, high = allowed & 0xFFFFFFFF, allowed >> 32
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)  # of this process
     data = (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)
     _check(_libc.capset(header, data), "capset")
 

@@ -100,7 +100,7 @@ def _become_command(spec: dict[str, Any], ledger: Socket | None) -> None:
     """
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)  # Python ignores these two, and exec hands that down
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    _settle(spec["cwd"])
+    settle(spec["cwd"])
     os.umask(0o022)
     os.setsid()
     if spec["terminal"]:
@@ -121,7 +121,7 @@ def _become_command(spec: dict[str, Any], ledger: Socket | None) -> None:
     command.become(spec["argv"], spec["env"])
 
 
-def _settle(directory: str) -> None:
+def settle(directory: str) -> None:
     """Go to the working directory, which is made if it is missing, as runc does."""
     try:
         os.makedirs(directory, 0o755, exist_ok=True)

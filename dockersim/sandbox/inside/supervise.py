@@ -56,13 +56,21 @@ def fork(child: Callable[[int], None]) -> tuple[int, int]:
 
 
 def watch(
-    pid: int, setup: int, directory: str, *, generations: int = 0, hear: Callable[[], Ledger | None] | None = None
+    pid: int,
+    setup: int,
+    directory: str,
+    *,
+    generations: int = 0,
+    strays: bool = False,
+    tidy: Callable[[], None] = lambda: None,
+    hear: Callable[[], Ledger | None] | None = None,
 ) -> None:
     """Wait for ``pid`` to end; report; see that nothing of it is left.
 
     ``directory`` is where the stubs lie on disk. ``pid`` is the command itself, the first of a pid namespace with
-    which everything in it dies; or it is a tracer, and the command is its child or a further descendant. ``hear`` is
-    asked for a ledger once the command runs.
+    which everything in it dies, or with ``strays`` one that may leave others behind; or it is a tracer, and the
+    command is its child or a further descendant. ``tidy`` is done when all are dead.
+    ``hear`` is asked for a ledger once the command runs.
     """
     alarm = _wake_on_child()
     _let_go_of_output()
@@ -71,8 +79,9 @@ def watch(
     report(failure or ("started", line[-1], wire.start_time(line[-1])))
     ledger = hear() if hear and not failure else None
     code = _wait(line, alarm, ledger)
-    if generations:
+    if generations or strays:
         kill_descendants()
+    tidy()
     if stubs:
         remove_stubs(directory, stubs)
     report(("exited", code, ledger.rows() if ledger else [], ledger is not None and ledger.is_complete))
