@@ -11,6 +11,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -114,7 +115,14 @@ def _follow(process: subprocess.Popen[str]) -> tuple[str, str]:
             return process.communicate()
         finally:
             if process.returncode is None:  # so its number is still its own
-                os.killpg(process.pid, signal.SIGKILL)
+                _kill(process)
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":  # which has no groups of processes
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_word(stderr: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from dockersim.sandbox.contract import (
 )
 from dockersim.sandbox.deviations import DEVIATIONS
 from dockersim.sandbox.ladder import ORDER, stand_on
-from dockersim.sandbox.reasons import explain
+from dockersim.sandbox.reasons import NOT_LINUX, explain, instead
 
 # Writes, deletes what a lower layer has, makes a hard link, changes an owner, uses a device: what packages do.
 _TRIAL = "echo x >/new && ln /new /linked && rm /old && mkdir /d && chown 1:1 /new && echo x >/dev/null"
@@ -43,7 +44,7 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
     """Try one rung, with an overlay if it can have one, else with a plain directory."""
     rung = Rung(name, works=True, deviations=DEVIATIONS[name])
     if name == "none":
-        return rung
+        return replace(rung, remedy=instead(sys.platform))
     missing = _missing(name)
     if missing:
         return _refused(rung, missing)
@@ -57,8 +58,8 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
 
 def _missing(name: RungName) -> str:
     """Name what a rung needs and this machine lacks, where that can be told without trying."""
-    if not hasattr(os, "posix_spawn") or not Path("/proc/self/ns").exists():
-        return "this is not Linux"
+    if sys.platform != "linux" or not Path("/proc/self/ns").exists():
+        return NOT_LINUX
     if name == "namespaces" and os.geteuid() != 0:
         return "you are not root"
     if name == "chroot":

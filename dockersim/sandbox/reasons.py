@@ -27,6 +27,13 @@ _SETTINGS = (
         "sudo sysctl -w user.max_user_namespaces=10000",
     ),
 )
+NOT_LINUX = "this is not Linux"
+
+_ELSEWHERE = {
+    "win32": "build in WSL2",
+    "darwin": "build in a Linux virtual machine",
+    "linux": "install proot",
+}
 _REMEDIES: dict[RungName, str] = {
     "namespaces": "start the container with --privileged, or use the next rung",
     "userns": "on your own machine allow user namespaces; in a pod or container use the next rung",
@@ -34,8 +41,15 @@ _REMEDIES: dict[RungName, str] = {
 }
 
 
+def instead(platform: str) -> str:
+    """Say what to do where no rung can run anything; ``platform`` is Python's name of the system."""
+    return f"{_ELSEWHERE.get(platform, 'build on Linux')}, open the lessons on Binder, or replay a recorded build"
+
+
 def explain(name: RungName, complaint: str) -> tuple[str, str]:
     """Turn what a trial run said into (because, remedy)."""
+    if complaint == NOT_LINUX:
+        return complaint, ""
     if complaint == "you are not root":
         return complaint, "run as root; but the next rung does nearly as well"
     if complaint == "the program proot is not installed":

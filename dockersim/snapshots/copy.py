@@ -28,7 +28,7 @@ from dockersim.filesystem import Entry, Kind, LayerEntry, Tree, Whiteout, layer_
 from dockersim.sandbox.contract import DirectoryRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors
 from dockersim.snapshots.layout import Layout
 from dockersim.snapshots.scan import read_written, scan
 from dockersim.snapshots.sweep import Claim, claim, claim_new, new_path
@@ -59,7 +59,7 @@ class CopySnapshotter:
     """Keeps plain directories below ``root`` and moves them from step to step."""
 
     def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
-        can_own = os.geteuid() == 0 if privileged is None else privileged
+        can_own = is_root() if privileged is None else privileged
         self._root = f"{root}/slots"
         self._source = source
         self._disk = Disk(privileged=can_own, keep_usable=not can_own)
@@ -219,7 +219,7 @@ def _is_directory(manifest: Manifest, path: str) -> bool:
 
 
 def _mark(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def _save(folder: str, layers: Sequence[DiffID], manifest: Manifest) -> None:
