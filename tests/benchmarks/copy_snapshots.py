@@ -74,7 +74,9 @@ def _take(kind: Snapshotter, layers: tuple[DiffID, ...], *, writes: bool = False
     key = SnapshotKey(f"step-{next(_numbers)}")
     root = kind.prepare(key, layers)
     if writes:
-        (root.upper if isinstance(root, OverlayRoot) else root.path).joinpath("new").write_text("new\n", encoding="ascii")
+        (root.upper if isinstance(root, OverlayRoot) else root.path).joinpath("new").write_text(
+            "new\n", encoding="ascii"
+        )
     kind.changes(key)
     if writes:
         kind.discard(key)
