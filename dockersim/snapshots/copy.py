@@ -7,6 +7,10 @@ with the manifest that was taken when the tree was last known: size, times, inod
 changed files. A snapshot that is discarded is not cleaned up: what it changed is found, and put back, when
 the directory is next used.
 
+Two trees share no file: a hard link would let a command change both. Nor do they share blocks with the layers they
+are made from (reflinks of btrfs and XFS), as contents stand in a tar at multiples of 512 bytes, not of the disk's
+blocks; the kernel finds the few large ones for which it can be done (``copy_file_range``).
+
 On disk: ``slots/N/tree`` the directory, ``slots/N/state`` the layers it stands at and its manifest,
 ``slots/N/dirty`` a mark that the tree may have been changed since then.
 """

@@ -40,7 +40,7 @@ def main(times: int = 5) -> None:
         table(f"lay out a base of {FILES:,} files", interleaved(first, times), 1000)
         for title, deed in {
             "a step that changes nothing": lambda kind: _take(kind, (base,)),
-            "a step that writes a file": lambda kind: _take(kind, (base,), writes=True),
+            "a step that writes a file and fails": lambda kind: _take(kind, (base,), writes=True),
             "a step in another stage, and one back here": lambda kind: [_take(kind, stage) for stage in stages],
         }.items():
             for kind in kept.values():
