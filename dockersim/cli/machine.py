@@ -90,7 +90,7 @@ def _rung_rows(session: Session, asked: str | None) -> Iterator[str]:
     for rung in rungs:
         mark = "*" if rung is chosen else " "
         yield f"{mark} {rung.name:<11} {'works' if rung.works else f'no: {rung.because}'}"
-        if not rung.works and rung.remedy:
+        if rung.remedy and (rung is chosen or not rung.works):
             yield f"{'':14}{rung.remedy}"
         if rung is chosen:
             yield from (f"{'':14}unlike Docker: {deviation}" for deviation in rung.deviations)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,9 @@ exit $code
 When dockersim is gone, killed outright even, the pipe ends and the guard kills the group. PR_SET_PDEATHSIG would reach
 the program, but none of its helpers.
 """
+
+
+_GUARD: Final = ("/bin/sh", "-c", _GUARDED, "sh") if os.name == "posix" else ()
 
 
 class Fetching:
@@ -55,7 +59,7 @@ class Fetching:
         lifeline, held = os.pipe()
         try:
             process = subprocess.Popen(
-                ["/bin/sh", "-c", _GUARDED, "sh", *words], cwd=directory, env=variables, umask=umask,
+                [*_GUARD, *words], cwd=directory, env=variables, umask=umask,
                 stdin=lifeline, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                 errors="surrogateescape", start_new_session=True,
             )  # fmt: skip
@@ -80,6 +84,9 @@ class Fetching:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
+    if sys.platform == "win32":  # which has no groups of processes
+        process.kill()
+        return
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:  # it has ended in this very moment

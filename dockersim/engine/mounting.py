@@ -24,6 +24,7 @@ from dockersim.engine.laying import lay_out
 from dockersim.engine.lent import Given
 from dockersim.engine.sources import LayersOrigin, Origin, mounted_node
 from dockersim.errors import BuildError
+from dockersim.locks import lock, try_lock
 from dockersim.sandbox import BindMount, TmpfsMount
 from dockersim.snapshots.disk import delete, store_errors
 from dockersim.solver import RunMount
@@ -190,14 +191,10 @@ def _claim(stack: ExitStack, place: Path, sharing: Sharing | None) -> Path:
 
 
 def _lock(stack: ExitStack, place: Path, *, wait: bool) -> bool:
-    import fcntl  # not on Windows, where no command is run either
-
-    file = stack.enter_context(place.with_name(f"{place.name}.lock").open("w"))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    file = stack.enter_context(place.with_name(f"{place.name}.lock").open("wb"))
+    if wait:
+        lock(file.fileno())
+    return wait or try_lock(file.fileno())
 
 
 def _below(kept: Path, path: str) -> Path:
@@ -227,15 +224,11 @@ def _own_directory(stack: ExitStack, parent: Path, prefix: str) -> Path:
 
 def _locked(folder: str) -> int:
     """Lock a directory and give the descriptor that holds the lock. Raises BlockingIOError if somebody else does."""
-    import fcntl
-
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    if try_lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    raise BlockingIOError(f"{folder} is in use")
 
 
 def _sweep(parent: Path, prefix: str) -> None:

@@ -12,7 +12,7 @@ from dockersim.engine.lent import Host
 from dockersim.engine.mounting import Mounted
 from dockersim.engine.users import account
 from dockersim.filesystem import Entry, Kind, LayerEntry
-from dockersim.sandbox import Exit, OutputSink, ProcessSpec, Sandbox
+from dockersim.sandbox import Exit, OutputSink, ProcessSpec, Sandbox, check_can_run
 from dockersim.snapshots.contract import SnapshotKey, Snapshotter
 from dockersim.snapshots.ledger import Ledger
 from dockersim.solver import RunOp
@@ -76,6 +76,7 @@ def try_out(
     output: OutputSink,
 ) -> Exit:
     """Run ``process`` in a throw-away copy of ``below``; nothing of what it changes is kept."""
+    check_can_run(sandbox.rung, process.argv)
     key = SnapshotKey(f"try-{secrets.token_hex(8)}")
     try:
         return sandbox.run(snapshots.prepare(key, below), process, output)

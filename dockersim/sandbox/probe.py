@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from glob import glob
 from pathlib import Path
@@ -29,7 +30,7 @@ from dockersim.sandbox.contract import (
 )
 from dockersim.sandbox.deviations import DEVIATIONS, NO_DEVICES
 from dockersim.sandbox.ladder import ORDER, stand_on
-from dockersim.sandbox.reasons import NO_EXECUTION, NO_PROOT, NOT_ROOT, explain
+from dockersim.sandbox.reasons import NO_EXECUTION, NO_PROOT, NOT_LINUX, NOT_ROOT, explain, instead
 
 # Writes, deletes what a lower layer has, makes a hard link, changes an owner, uses a device: what packages do.
 _TRIAL = "echo x >/new && ln /new /linked && rm /old && mkdir /d && chown 1:1 /new && echo x >/dev/null"
@@ -49,7 +50,7 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
     """Try one rung, with an overlay if it can have one, else with a plain directory."""
     rung = Rung(name, works=True, deviations=DEVIATIONS[name])
     if name == "none":
-        return rung
+        return replace(rung, remedy=instead(sys.platform))
     missing = _missing(name, scratch)
     if missing:
         return _refused(rung, missing)
@@ -67,8 +68,8 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
 
 def _missing(name: RungName, scratch: Path) -> str:
     """Name what a rung needs and this machine lacks, where that can be told without trying."""
-    if not hasattr(os, "posix_spawn") or not Path("/proc/self/ns").exists():
-        return "this is not Linux"
+    if sys.platform != "linux" or not Path("/proc/self/ns").exists():
+        return NOT_LINUX
     if name in ("namespaces", "chroot") and os.geteuid() != 0:
         return NOT_ROOT
     if name == "proot" and shutil.which("proot") is None:

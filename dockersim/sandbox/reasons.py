@@ -7,10 +7,16 @@ from pathlib import Path
 
 from dockersim.sandbox.contract import RungName
 
+NOT_LINUX = "this is not Linux"
 NOT_ROOT = "you are not root"
 NO_PROOT = "the program proot is not installed"
 NO_EXECUTION = "programs may not be executed where dockersim keeps its files (noexec)"
 
+_ELSEWHERE = {
+    "win32": "build in WSL2",
+    "darwin": "build in a Linux virtual machine",
+    "linux": "run 'dockersim info' to see why",
+}
 # (a setting of the kernel, the value that refuses, which rung, why, what to do)
 _SETTINGS: tuple[tuple[str, str, RungName, str, str], ...] = (
     (
@@ -48,6 +54,7 @@ _NEEDED: dict[RungName, tuple[str, ...]] = {
     "chroot": ("SYS_CHROOT", "CHOWN", "SETUID", "SETGID"),
 }
 _KNOWN = {
+    NOT_LINUX: "",
     NOT_ROOT: "run it as root; or use the best rung that works",
     NO_EXECUTION: "set DOCKERSIM_HOME to a directory on another file system",
     NO_PROOT: "install it: apt install proot, dnf install proot, or conda install -c conda-forge proot",
@@ -60,6 +67,11 @@ _REMEDIES: dict[RungName, str] = {
 }
 _FILTERED = "the container around this lets nobody {what} (a seccomp profile, as docker's default)"
 _BEGINNING = "the command cannot be started: "
+
+
+def instead(platform: str) -> str:
+    """Say what to do where no rung can run anything; ``platform`` is Python's name of the system."""
+    return f"{_ELSEWHERE.get(platform, 'build on Linux')}, open the lessons on Binder, or replay a recorded build"
 
 
 def explain(name: RungName, complaint: str, status: Mapping[str, str] | None = None) -> tuple[str, str]:

@@ -37,6 +37,11 @@ KINDS = {
 nothing."""
 
 
+def is_root() -> bool:
+    """Tell whether this process may give files to others, and make devices; on Windows nobody may."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
 class TarSource(Protocol):
     """Where contents come from when layers are laid out."""
 
@@ -108,7 +113,7 @@ class Disk:
 
     def make_file(self, path: str, entry: Entry, layer: DiffID | None, contents: Contents) -> None:
         """Make a regular file with its content, mode, owner, attributes and time."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             if layer is not None and entry.kind is Kind.FILE:
                 contents.copy(layer, entry, descriptor)
@@ -122,13 +127,17 @@ class Disk:
             os.symlink(entry.link, path)
             if self.privileged:
                 os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
-        elif entry.kind is Kind.FILE or (not self.privileged and entry.kind is not Kind.FIFO):
+            if os.utime in os.supports_follow_symlinks:  # not on Windows, where a link keeps the time of its making
+                os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+        elif entry.kind is Kind.FILE or not self._can_make(entry.kind):
             self.make_file(path, entry, layer, contents)
         else:
             bits = {Kind.FIFO: stat.S_IFIFO, Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK}[entry.kind]
             os.mknod(path, bits | 0o600, os.makedev(*(entry.device or (0, 0))))
             self.finish(path, entry)
+
+    def _can_make(self, special: Kind) -> bool:
+        return self.privileged or (special is Kind.FIFO and hasattr(os, "mkfifo"))
 
     def finish(self, where: str | int, entry: Entry) -> None:
         """Give a file or directory that is none of a link its owner, mode, attributes and time, in that
@@ -246,7 +255,7 @@ def hash_file(path: str) -> Digest:
 def open_file(path: str) -> FileIO:
     """Open a file to read, never through a link; what its owner may not read is made readable while it is
     opened."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW
     try:
         return FileIO(os.open(path, flags), "rb")
     except PermissionError:
@@ -273,7 +282,7 @@ def delete(path: str) -> None:
             return
     except FileNotFoundError:
         return
-    if os.geteuid() != 0:
+    if not is_root():
         _open_up(path)
     shutil.rmtree(path)
 

@@ -27,7 +27,7 @@ from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, delete_surely, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, delete_surely, is_root, open_file, store_errors
 from dockersim.snapshots.layout import (
     Layout,
     is_self_contained,
@@ -63,7 +63,7 @@ class OverlaySnapshotter:
     def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
         self._root = str(root)
         self._source = source
-        self._disk = Disk(privileged=os.geteuid() == 0 if privileged is None else privileged)
+        self._disk = Disk(privileged=is_root() if privileged is None else privileged)
         self._chains = Chains(source)
         self._active: dict[SnapshotKey, _Active] = {}
         self._is_ready = False
