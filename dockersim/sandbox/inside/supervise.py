@@ -76,6 +76,8 @@ def watch(
     _let_go_of_output()
     stubs, failure = _hear(setup)
     line = _first_born(pid, 0 if failure else generations)
+    if generations and not failure and len(line) == 1:  # the command was quick, but not all that it left behind
+        kill_descendants(spare=pid)
     report(failure or ("started", line[-1], wire.start_time(line[-1])))
     ledger = hear() if hear and not failure else None
     code = _wait(line, alarm, ledger)
@@ -243,6 +245,8 @@ def _first_born(pid: int, generations: int) -> list[int]:
         children = _children(line[-1])
         if children:
             line.append(children[0])
+        elif len(_children(os.getpid())) > 1:  # it has had children: theirs are ours now
+            break
         else:
             time.sleep(0.0005)
     return line
