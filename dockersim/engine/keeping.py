@@ -6,10 +6,10 @@ it ends.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
+from dockersim.locks import lock, try_lock
 from dockersim.snapshots.disk import delete, store_errors
 from dockersim.snapshots.sweep import new_path
 
@@ -17,7 +17,7 @@ from dockersim.snapshots.sweep import new_path
 def hold(place: Path) -> int:
     """Hold a directory, which need not be there yet, with others who use it, until the descriptor is closed."""
     descriptor = _open(place)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    lock(descriptor, shared=True)
     return descriptor
 
 
@@ -36,13 +36,14 @@ def _remove(place: Path) -> int | None:
     """Delete one directory and return the bytes of its files; None if somebody holds it."""
     descriptor = _open(place)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(descriptor):
+            return None
         # Nobody must find the half of it, and what is left of a prune that was killed, the next one takes.
         doomed = new_path(str(place.parent))
         place.rename(doomed)
         size = _size(doomed)
         delete(doomed)
-    except (BlockingIOError, FileNotFoundError):
+    except FileNotFoundError:
         return None
     else:
         return size

@@ -75,7 +75,7 @@ def test_unknown_rung(place: Path) -> None:
 
 
 def test_none_says_what_to_do(place: Path) -> None:
-    with pytest.raises(SandboxError, match=r"commands cannot be run on this machine: make all; install .* replay"):
+    with pytest.raises(SandboxError, match=r"commands cannot be run on this machine: make all; run .* replay"):
         choose("none", place).run(DirectoryRoot(place), ProcessSpec(("make", "all")), lambda *_: None)
 
 
