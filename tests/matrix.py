@@ -222,20 +222,16 @@ def _installed(profile: str) -> Iterator[Machine]:
         shutil.rmtree(place)
 
 
+def row(profile: str, outcome: dict[str, str]) -> str:
+    """Write one row of the table."""
+    marks = (WORKS if text == WORKS else "no" for text in outcome.values())
+    return f"| {ROWS[profile]} | {' | '.join(marks)} |"
+
+
 def table(found: dict[str, dict[str, str]]) -> str:
-    """Write the table in Markdown; what does not work has a number, and its line below."""
-    notes: list[str] = []
-    rows = []
-    for profile, outcome in found.items():
-        marks = []
-        for text in outcome.values():
-            if text != WORKS and text not in notes:
-                notes.append(text)
-            marks.append(WORKS if text == WORKS else f"no ({notes.index(text) + 1})")
-        rows.append(f"| {ROWS[profile]} | {' | '.join(marks)} |")
+    """Write the table in Markdown."""
     head = f"| | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}"
-    lines = [f"{number}. `{text}`" for number, text in enumerate(notes, 1)]
-    return "\n".join([head, *rows, "", *lines]).rstrip()
+    return "\n".join([head, *(row(profile, outcome) for profile, outcome in found.items())])
 
 
 def written(readme: str, found: dict[str, dict[str, str]]) -> str:
@@ -246,5 +242,9 @@ def written(readme: str, found: dict[str, dict[str, str]]) -> str:
 if __name__ == "__main__":
     outcomes = {profile: cells(profile) for profile in ROWS}
     print(table(outcomes))
+    for profile, outcome in outcomes.items():
+        for name, text in outcome.items():
+            if text != WORKS:
+                print(f"{profile}, {name}: {text}")
     if "--write" in sys.argv:
         README.write_text(written(README.read_text(), outcomes))
