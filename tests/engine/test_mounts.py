@@ -88,6 +88,15 @@ def test_a_writable_mount_leaves_the_learners_files_alone(engine: Engine, contex
     assert list((engine.root / "mounts").iterdir()) == []
 
 
+def test_a_script_that_names_its_program_is_run_by_it(engine: Engine, context: Path) -> None:
+    script = '<<GREET\n#!/bin/sh -e\necho "$0 greets"; ls /dev/pipes\nfalse\necho never\nGREET\n'
+    build = engine.build(context, text=f"FROM busybox\nRUN {script}RUN ls /dev/pipes")
+    with pytest.raises(BuildError, match='"/bin/sh -c /dev/pipes/GREET" did not complete successfully: exit code: 1'):
+        build.finish()
+    assert build.step is not None and build.step.output == "/dev/pipes/GREET greets\nGREET\n"
+    assert list((engine.root / "mounts").iterdir()) == []
+
+
 def test_a_link_put_into_a_cache_does_not_lead_to_the_host(engine: Engine, context: Path) -> None:
     cache = "--mount=type=cache,id=trap,from=seed,target=/c"
     seed = "FROM busybox AS seed\nRUN mkdir /s\nFROM busybox\n"
