@@ -11,7 +11,7 @@ from dockersim.engine.archives import Archive, open_archive
 from dockersim.engine.files import Files
 from dockersim.engine.network import Fetched
 from dockersim.engine.sources import InlineOrigin, Origin, digested_tree, matched, open_in_layer
-from dockersim.engine.users import account, owner
+from dockersim.engine.users import owner
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import (
     Copied,
@@ -63,9 +63,12 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
 
 
 def write_workdir(layers: LayerStore, below: Files, op: WorkdirOp, now_ns: int) -> Layer:
-    """Write the layer of a WORKDIR: the directories that were missing, which belong to the USER."""
-    who = account(below, op.user)
-    entries = make_directory(below.tree, op.path, (who.uid, who.gid), now_ns)
+    """Write the layer of a WORKDIR: the directories that were missing, which belong to the USER.
+
+    BuildKit reads the USER here as it reads a ``--chown``, which knows less than what RUN goes by.
+    """
+    who = owner(below, op.user) if op.user else (0, 0)
+    entries = make_directory(below.tree, op.path, who, now_ns)
     return _write(layers, [Copied(entry) for entry in entries])
 
 

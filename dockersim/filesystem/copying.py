@@ -23,9 +23,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dockersim.errors import BuildError
-from dockersim.filesystem.chmod import Chmod, parse_chmod
+from dockersim.filesystem.chmod import Chmod
 from dockersim.filesystem.differ import layer_between
-from dockersim.filesystem.entry import Entry, Kind, LayerEntry
+from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
 from dockersim.filesystem.tree import Draft, Inode, Node, Tree, find, resolve, sorted_children
 
 Owner: TypeAlias = tuple[int, int]
@@ -80,10 +80,11 @@ class Copying:
         self._draft = Draft(self._below.root, None)
         self._destination = destination
         self._rules = rules
-        self._made = self._written(Entry("", Kind.DIRECTORY, 0o755), "", rules.now_ns)  # how directories are made
+        mode = rules.chmod.made_mode if rules.chmod else 0o755
+        self._made = Entry("", Kind.DIRECTORY, mode, *(rules.owner or (0, 0)), mtime_ns=rules.now_ns)
         self._sources: dict[str, tuple[Node, object]] = {}  # where the content of the file at a path comes from
         self._first_names: dict[Inode, str] = {}
-        self._marks: list[LayerEntry] = []
+        self._marks: dict[str, LayerEntry] = {}  # of an archive, by the path of the file that stands for each
 
     def add(self, source: Source) -> None:
         """Copy one source to the destination. Raises BuildError where something of another kind is in the
@@ -111,13 +112,13 @@ class Copying:
         root = self._resolved(self._destination)
         self._make_directories(root, replace(self._made, mode=0o755))
         folders: dict[str, int] = {}
-        for member in archive:
+        for member in _as_linked(archive):
             if isinstance(member, Entry):
                 path = self._unpack_entry(root, member, origin)
                 if member.kind is Kind.DIRECTORY and path != root:
                     folders[path] = member.mtime_ns
             else:
-                self._marks.append(replace(member, path=_join(root, self._inside(root, member.path))))
+                self._unpack_mark(root, member)
         for path, time in folders.items():
             # What was put into a directory has moved its time; an archive's directory gets its own back.
             node = find(self._draft.root, path)
@@ -131,8 +132,7 @@ class Copying:
     def layer(self) -> tuple[Copied, ...]:
         """List what the layer has, in its order, with where the content of each file comes from."""
         entries = layer_between(self._below, Tree(self._draft.root))
-        copied = [Copied(entry, *self._content(entry)) for entry in entries]
-        return (*copied, *(Copied(mark) for mark in self._marks if mark not in entries))
+        return tuple(Copied(self._marks.get(entry.path, entry), *self._content(entry)) for entry in entries)
 
     # ---------------------------------------------------------------- where things go
 
@@ -267,17 +267,54 @@ class Copying:
         if path == root:
             return root  # the archive's "./" says nothing about a directory that is there
         folder = path.rpartition("/")[0]
-        self._make_directories(folder, Entry("", Kind.DIRECTORY, 0o755, mtime_ns=self._rules.now_ns))
+        node = find(self._draft.root, folder)
+        if node is None or node.children is None:
+            self._check_above(root, member)
+            self._make_directories(folder, Entry("", Kind.DIRECTORY, 0o755, mtime_ns=self._rules.now_ns))
         uid, gid = self._rules.owner or (member.uid, member.gid)
         link = member.link
         if member.kind is Kind.HARDLINK:
-            link = _join(root, self._inside(root, link))
+            link = self._existing_file(root, member)
             if link in self._sources:
                 self._sources[path] = self._sources[link]
         self._draft.add(replace(member, path=path, uid=uid, gid=gid, link=link, data=None))
         self._touch(folder)
         if member.kind is Kind.FILE:
             self._sources[path] = (Node(member), origin)
+        return path
+
+    def _unpack_mark(self, root: str, mark: Whiteout | Opaque) -> None:
+        """Put a file in the place of a whiteout: it has its place in the layer, and hides nothing in this one."""
+        folder, _, hidden = mark.path.rpartition("/")
+        name = f".wh.{hidden}"
+        if isinstance(mark, Opaque):
+            folder, name = mark.path, ".wh..wh..opq"
+        # Deviation: to later steps of the same build BuildKit shows the whiteout of an archive as a file, and what it
+        # hides as well; here that is hidden at once, as it is in the image.
+        path = self._unpack_entry(root, Entry(_join(folder, name), Kind.FILE), None)
+        above = path.rpartition("/")[0]
+        self._marks[path] = replace(mark, path=above if isinstance(mark, Opaque) else _join(above, hidden))
+
+    def _check_above(self, root: str, member: Entry) -> None:
+        """Raise BuildError where the member is below a file, or below a link that leads nowhere."""
+        base = find(self._draft.root, root) or self._draft.root
+        names = member.path.split("/")[:-1]
+        for depth in range(1, len(names) + 1):
+            above = "/".join(names[:depth])
+            node = find(base, resolve(base, above) or "")
+            if node is None and find(base, self._inside(root, above)) is None:
+                return  # it will be made
+            if node is None or node.children is None:
+                problem = _no_place(member, above, dangling=node is None)
+                raise BuildError(problem, hint="the archive is at odds with itself")
+
+    def _existing_file(self, root: str, member: Entry) -> str:
+        """Find the file that a hard link of an archive is a further name of."""
+        path = _join(root, self._inside(root, member.link))
+        node = find(self._draft.root, path)
+        if node is None or node.children is not None:
+            reason = "no such file or directory" if node is None else "operation not permitted"
+            raise BuildError(f"link /{member.link} /{member.path}: {reason}", hint="a hard link needs its file")
         return path
 
     def _inside(self, root: str, path: str) -> str:
@@ -292,6 +329,28 @@ class Copying:
         if not isinstance(entry, Entry) or entry.kind is not Kind.FILE:
             return None, None
         return self._sources.get(entry.path) or (find(self._draft.root, entry.path), None)
+
+
+def _no_place(member: Entry, above: str, *, dangling: bool) -> str:
+    """Say in the words of the system call that fails why nothing can be made below ``above``."""
+    if member.path.rpartition("/")[0] != above:
+        return f"mkdir /{above}: {'file exists' if dangling else 'not a directory'}"
+    call = "mkdir" if member.kind is Kind.DIRECTORY else "open"
+    return f"{call} /{member.path}: {'no such file or directory' if dangling else 'not a directory'}"
+
+
+def _as_linked(archive: Iterable[LayerEntry]) -> list[LayerEntry]:
+    """Give each file the mode, owner and time of its last hard link: unpacking sets them again for each name."""
+    members = list(archive)
+    places: dict[str, int] = {}
+    for place, member in enumerate(members):
+        if isinstance(member, Entry) and member.kind is Kind.FILE:
+            places[member.path] = place
+        elif isinstance(member, Entry) and member.kind is Kind.HARDLINK and member.link in places:
+            first = places[member.path] = places[member.link]
+            changes = {"mode": member.mode, "uid": member.uid, "gid": member.gid, "mtime_ns": member.mtime_ns}
+            members[first] = replace(members[first], **changes)
+    return members
 
 
 class _Place(Struct, eq=False):
@@ -320,7 +379,7 @@ def make_directory(tree: Tree, path: str, owner: Owner, now_ns: int, mode: int =
     Links are followed. Nothing is listed if the directory is there. Raises BuildError if a file is in the
     way.
     """
-    copying = Copying(tree, path, CopyRules(now_ns, owner, parse_chmod(f"{mode:o}")))
+    copying = Copying(tree, path, CopyRules(now_ns, owner, Chmod(mode)))
     copying.make_destination()
     return tuple(copied.entry for copied in copying.layer() if isinstance(copied.entry, Entry))
 

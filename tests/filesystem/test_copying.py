@@ -143,17 +143,42 @@ class TestFlags:
 class TestArchives:
     """ADD of archives, some of them made to get out."""
 
-    def test_a_link_of_the_archive_is_followed_inside_the_destination_only(self) -> None:
+    @pytest.mark.parametrize("goal", ["/etc", "../../etc"])
+    def test_a_link_of_the_archive_is_followed_inside_the_destination_only(self, goal: str) -> None:
         below = Tree.EMPTY.apply([file("etc/passwd", size=9)])
-        assert unpacked(below, "/d", link("e", "/etc"), file("e/passwd")) == "d/ d/e@ d/etc/ d/etc/passwd"
+        members = (folder("etc"), link("e", goal), file("e/passwd"))
+        assert unpacked(below, "/d", *members) == "d/ d/e@ d/etc/ d/etc/passwd"
 
-    def test_a_link_that_climbs(self) -> None:
-        below = Tree.EMPTY.apply([file("etc/passwd", size=9)])
-        assert unpacked(below, "/d", link("e", "../../etc"), file("e/passwd")) == "d/ d/e@ d/etc/ d/etc/passwd"
+    @pytest.mark.parametrize(
+        ("members", "problem"),
+        [
+            ((link("e", "/etc"), file("e/passwd")), "open /e/passwd: no such file or directory"),
+            ((link("e", "/etc"), folder("e/ssh")), "mkdir /e/ssh: no such file or directory"),
+            ((link("e", "/etc"), file("e/ssh/key")), "mkdir /e: file exists"),
+            ((file("e"), file("e/x")), "open /e/x: not a directory"),
+            ((file("e"), file("e/x/y")), "mkdir /e: not a directory"),
+            ((Entry("h", Kind.HARDLINK, link="e"),), "link /e /h: no such file or directory"),
+            ((folder("e"), Entry("h", Kind.HARDLINK, link="e")), "link /e /h: operation not permitted"),
+        ],
+    )
+    def test_nothing_is_made_where_a_link_leads_nowhere_or_a_file_is(
+        self, members: tuple[LayerEntry, ...], problem: str
+    ) -> None:
+        with pytest.raises(BuildError) as caught:
+            unpacked(Tree.EMPTY.apply([file("etc/passwd", size=9)]), "/d", *members)
+        assert caught.value.message == problem
+
+    def test_the_last_name_of_a_file_says_what_the_file_is(self) -> None:
+        copying = Copying(Tree.EMPTY, "/", CopyRules(NOW))
+        again = Entry("b", Kind.HARDLINK, 0o600, 7, 8, mtime_ns=5, link="a")
+        copying.unpack([file("a", 0o644, size=1), again, Entry("c", Kind.HARDLINK, 0o600, 9, 8, mtime_ns=5, link="b")])
+        first = copying.layer()[0].entry
+        assert isinstance(first, Entry)
+        assert (first.path, first.mode, first.uid, first.gid, first.mtime_ns) == ("a", 0o600, 9, 8, 5)
 
     def test_hard_link_to_a_file_of_the_image_behind_a_link(self) -> None:
         below = Tree.EMPTY.apply([file("etc/shadow", size=9)])
-        with pytest.raises(Exception, match="hard link"):
+        with pytest.raises(BuildError, match="link /e/shadow /h: no such file or directory"):
             unpacked(below, "/d", link("e", "/etc"), Entry("h", Kind.HARDLINK, link="e/shadow"))
 
     def test_members_replace_what_is_there(self) -> None:
@@ -163,8 +188,9 @@ class TestArchives:
         )
 
     def test_whiteout_names_become_whiteouts(self) -> None:
-        below = Tree.EMPTY.apply([file("d/x"), file("d/y")])
-        assert unpacked(below, "/d", Whiteout("x"), Opaque("y")).split()[-2:] == ["-d/x", "-d/y"]
+        below = Tree.EMPTY.apply([file("d/x"), file("d/y/z")])
+        assert unpacked(below, "/d", Whiteout("x"), Opaque("y"), file("a")) == "d/ -d/x d/a d/y/ -d/y"
+        assert unpacked(below, "/", Whiteout("d"), Opaque("")) == "- -d"
 
     def test_the_root_of_the_archive_says_nothing_of_the_destination(self) -> None:
         copying = Copying(Tree.EMPTY.apply([folder("d", 0o700)]), "/d", CopyRules(NOW))
@@ -221,13 +247,39 @@ def test_chmod(text: str, mode: int, of_file: int, of_directory: int) -> None:
     assert oct(change(mode, is_directory=True)) == oct(of_directory)
 
 
-@pytest.mark.parametrize("text", ["64a", "10000", "", "u", "u=rwz", "8", "-1", "u+r,", "999"])
-def test_chmod_that_is_none(text: str) -> None:
+# What happens with letters that nobody would write, BSD's chmod as dchapes/mode has it: found by trying that.
+ODD_CHMOD = [
+    ("00000000640", 0o777, 0o640, 0o640),
+    ("ug=u", 0o4751, 0o4771, 0o4771),  # copying leaves set-uid alone
+    ("=ou", 0o640, 0, 0),
+    ("+rt", 0o600, 0o1600, 0o1600),  # the sticky bit takes the place of "everybody"
+    ("=Xu", 0o600, 0o666, 0o777),
+    ("o+s", 0o644, 0o644, 0o644),
+]
+
+
+@pytest.mark.parametrize(("text", "mode", "of_file", "of_directory"), ODD_CHMOD)
+def test_odd_chmod(text: str, mode: int, of_file: int, of_directory: int) -> None:
+    test_chmod(text, mode, of_file, of_directory)
+
+
+@pytest.mark.parametrize("text", ["64a", "10000", "8", "999"])
+def test_chmod_that_is_no_octal_mode(text: str) -> None:
     with pytest.raises(DockerfileError) as caught:
         parse_chmod(text)
     assert caught.value.message == (
         f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"
     )
+
+
+@pytest.mark.parametrize("text", ["", "u", "u=rwz", "-1", "u+r,", "rw", "+x,,+r"])
+def test_chmod_that_is_none(text: str) -> None:
+    with pytest.raises(DockerfileError, match=r"^invalid syntax"):
+        parse_chmod(text)
+
+
+def test_only_an_octal_mode_counts_for_directories_that_are_made() -> None:
+    assert [parse_chmod(text).made_mode for text in ("640", "1777", "u=rw,go=")] == [0o640, 0o777, 0o755]
 
 
 def test_copying_20000_files_is_quick() -> None:
