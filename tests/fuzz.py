@@ -232,6 +232,7 @@ def run(feed: Callable[[str], None], inputs: Iterator[tuple[int, str]]) -> Repor
     for number, text in inputs:
         signal.alarm(SECONDS)
         seconds, raised = _timed(feed, text)
+        signal.alarm(0)  # making the next input may take its time
         report.inputs += 1
         report.characters += len(text)
         if raised is not None and not isinstance(raised, DockerfileError):
@@ -240,7 +241,6 @@ def run(feed: Callable[[str], None], inputs: Iterator[tuple[int, str]]) -> Repor
         report.refused += raised is not None
         report.short.see(number, text, seconds, feed)
         report.long.see(number, text, seconds, feed)
-    signal.alarm(0)
     report.seconds = time.perf_counter() - started
     return report
 

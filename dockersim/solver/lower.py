@@ -238,7 +238,7 @@ def _lower_workdir(lowering: Lowering, stage: _Stage, workdir: Workdir, *, trigg
 def _lower_run(lowering: Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
     op = run_op(run, stage.draft, lowering.options, lambda name, mount: _mount_source(lowering, name, mount, run.at))
     name = run.raw
-    if run.summary:
+    if run.script:
         name += f" ({run.summary})"
     name = _filled_in(lowering, stage, name, STEP_NAME)
     history = run_history(op.argv, stage.draft.scope.in_history())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID
 from dockersim.errors import BuildError, DockerfileError
@@ -52,6 +53,19 @@ def unpacked(below: Tree, destination: str, *archive: LayerEntry, rules: CopyRul
     copying = Copying(below, destination, rules or CopyRules(NOW))
     copying.unpack(archive)
     return brief(copying.layer())
+
+
+def with_parents(below: Tree, name: str, rules: CopyRules) -> tuple[Copied, ...]:
+    """Copy one thing out of SOURCE to /out with all directories above it."""
+    names = name.split("/")
+    above = [SOURCE.get("/".join(names[:count])) for count in range(1, len(names))]
+    node = SOURCE.get(name)
+    assert node is not None
+    copying = Copying(below, "/out", rules)
+    copying.make_destination()
+    kept = tuple(replace(one.entry, path=part) for one, part in zip(above, names, strict=False) if one)
+    copying.add(Source(name, node, kept))
+    return copying.layer()
 
 
 def brief(layer: tuple[Copied, ...]) -> str:
@@ -106,6 +120,14 @@ class TestLinks:
         source = Tree.EMPTY.apply([file("s/b", size=4), Entry("s/a", Kind.HARDLINK, link="s/b")])
         assert copied(Tree.EMPTY, "/d", source, "s") == "d/ d/a d/b="
 
+    def test_hard_links_named_one_by_one_become_two_files(self) -> None:
+        source = Tree.EMPTY.apply([file("b", size=4), Entry("a", Kind.HARDLINK, link="b")])
+        assert copied(Tree.EMPTY, "/d/", source, "a", "b") == "d/ d/a d/b"
+
+    def test_two_names_of_a_pipe_become_two_pipes(self) -> None:
+        source = Tree.EMPTY.apply([Entry("s/p", Kind.FIFO), Entry("s/q", Kind.HARDLINK, link="s/p")])
+        assert copied(Tree.EMPTY, "/d", source, "s") == "d/ d/p d/q"
+
 
 class TestFlags:
     def test_exclude_and_exceptions_to_it(self) -> None:
@@ -131,6 +153,34 @@ class TestFlags:
         assert brief(layer) == "out/ out/s/ out/s/t/ out/s/t/b"
         modes = [one.entry.mode for one in layer if isinstance(one.entry, Entry)]
         assert modes == [0o755, 0o755, 0o700, 0o644]
+
+    def test_parents_that_are_there_take_the_mode_but_not_the_owner(self) -> None:
+        below = Tree.EMPTY.apply([Entry("out/s", Kind.DIRECTORY, 0o711, 9, 9), Entry("out/s/t", Kind.DIRECTORY, 0o711)])
+        layer = with_parents(below, "s/t/b", CopyRules(NOW))
+        entries = [one.entry for one in layer if isinstance(one.entry, Entry)]
+        assert [(entry.path, entry.mode, entry.uid) for entry in entries[1:3]] == [
+            ("out/s", 0o755, 9), ("out/s/t", 0o700, 0),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("name", "excluded", "wanted"),
+        [
+            ("s/t/b", "s/t/b", "out/"),
+            ("s/t/b", "t/b", "out/ out/s/ out/s/t/ out/s/t/b"),
+            ("s", "s/t", "out/ out/s/ out/s/a out/s/l@ out/s/t/ out/s/t/b"),
+            ("s/t", "s/t", "out/ out/s/ out/s/t/ out/s/t/b"),
+        ],
+    )
+    def test_with_parents_exclude_goes_by_the_whole_path(self, name: str, excluded: str, wanted: str) -> None:
+        copying = with_parents(Tree.EMPTY, name, CopyRules(NOW, excluded=lambda path: path == excluded))
+        assert brief(copying) == wanted
+
+    def test_the_directory_at_the_pivot_gives_the_destination_its_time(self) -> None:
+        copying = Copying(Tree.EMPTY, "/out", CopyRules(NOW))
+        base = Entry("base", Kind.DIRECTORY, 0o700, mtime_ns=5)
+        copying.add(Source("f", SOURCE.get("f") or SOURCE.root, (), base=base))
+        first = copying.layer()[0].entry
+        assert isinstance(first, Entry) and (first.path, first.mode, first.mtime_ns) == ("out", 0o755, 5)
 
     def test_workdir_owner_and_mode(self) -> None:
         made = make_directory(Tree.EMPTY, "/a/b", (5, 6), NOW, 0o750)

@@ -31,7 +31,7 @@ _MASKED = (
 
 def mount_all(root: Root, spec: dict[str, Any], *, real_root: bool) -> None:
     """Mount everything into ``root``, which is not yet the root of this process."""
-    dev, proc, sys = (own_directory(root, name) for name in ("dev", "proc", "sys"))
+    dev, proc, sys = (own_directory(root, name, spec["mounts"]) for name in ("dev", "proc", "sys"))
     # A file system in memory that nobody will see, hidden where /proc comes: what is bound from it stays.
     kernel.mount("scratch", _at(proc), "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "mode=700")
     scratch = os.open("proc", os.O_PATH | os.O_CLOEXEC, dir_fd=root.descriptor)
@@ -51,15 +51,19 @@ def _at(descriptor: int, name: str = "") -> str:
     return f"/proc/self/fd/{descriptor}/{name}" if name else f"/proc/self/fd/{descriptor}"
 
 
-def own_directory(root: Root, name: str) -> int:
-    """Open /dev, /proc or /sys of the image, making it as runc does; a link there is refused, as by runc."""
+def own_directory(root: Root, name: str, mounts: list[dict[str, Any]]) -> int:
+    """Open /dev, /proc or /sys of the image, making it as runc does; a link there is refused, as by runc.
+
+    What is made stays in the layer, unless one of ``mounts`` lies in it: what mounts needed, BuildKit takes away again.
+    """
     try:
         kind = os.stat(name, dir_fd=root.descriptor, follow_symlinks=False).st_mode
     except FileNotFoundError:
         kind = stat.S_IFDIR
     if not stat.S_ISDIR(kind):
         raise CannotPrepare(f"/{name} of the image is not a directory")
-    return root.find(name, make="directory", keep=True)
+    needed = any(f"{mount['target'].lstrip('/')}/".startswith(f"{name}/") for mount in mounts)
+    return root.find(name, make="directory", keep=not needed)
 
 
 def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
