@@ -173,15 +173,17 @@ class _Room:
 
     def _agent(self, one: RunMount) -> Mounted:
         mount = one.mount
-        socket = self._given.agents.get(mount.id)
+        name = mount.id or "default"
+        socket = self._given.agents.get(name)
+        variable = (("SSH_AUTH_SOCK", mount.target),)  # also where there is no agent
         if socket is None:
             if mount.required:
                 message = f'no SSH key "{mount.id}" forwarded from the client'
-                raise BuildError(message, hint=f"build with --ssh {mount.id}, and an ssh-agent running")
-            return Mounted()
+                raise BuildError(message, hint=f"build with --ssh {name}, and an ssh-agent running")
+            return Mounted((), variable)
         if not socket.is_socket():
             raise BuildError(f"{socket} is not the socket of an ssh agent", hint="start one: eval $(ssh-agent)")
-        return Mounted((BindMount(socket, mount.target, False),), (("SSH_AUTH_SOCK", mount.target),))
+        return Mounted((BindMount(socket, mount.target, False),), variable)
 
 
 def _cache_name(one: RunMount, origin: Origin | None) -> str:

@@ -88,7 +88,8 @@ def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
         if scratch is None:
             restrict(_at(dev, name), kernel.MS_RDONLY)
     for name, goal in _LINKS.items():
-        os.symlink(goal, name, dir_fd=dev)
+        if name != "core" or os.path.exists(goal):
+            os.symlink(goal, name, dir_fd=dev)
     for name in ("pts", "shm", "mqueue"):
         os.mkdir(name, 0o755, dir_fd=dev)
     _mount_terminals(_at(dev, "pts"))
@@ -144,9 +145,7 @@ def _mount_sys(root: Root, target: int) -> None:
 def _mount_asked(root: Root, mount: dict[str, Any]) -> None:
     """Mount one BindMount or TmpfsMount of the specification."""
     if "source" not in mount:
-        target = root.find(mount["target"], make="directory")
-        size = f",size={mount['size']}" if mount["size"] else ""
-        kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mount['mode']:o}{size}")
+        _mount_tmpfs(root, mount)
         return
     source = mount["source"]
     target = root.find(mount["target"], make=kind_of_source(source))
@@ -155,6 +154,16 @@ def _mount_asked(root: Root, mount: dict[str, Any]) -> None:
     seen = root.find(mount["target"])  # the same path again now leads onto the mount
     restrict(_at(seen), kernel.MS_NODEV | (kernel.MS_RDONLY if mount["read_only"] else 0))
     os.close(seen)
+
+
+def _mount_tmpfs(root: Root, mount: dict[str, Any]) -> None:
+    """Mount a file system in memory; where a directory is there already, it takes the mode of that, as with runc."""
+    made = len(root.stubs)
+    target = root.find(mount["target"], make="directory")
+    mode = mount["mode"] if len(root.stubs) > made else os.stat(target).st_mode & 0o7777
+    size = f",size={mount['size']}" if mount["size"] else ""
+    kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mode:o}{size}")
+    os.close(target)
 
 
 def kind_of_source(path: str) -> str:
