@@ -1,4 +1,4 @@
-"""Hostile texts, a million at a time: ``python -m tests.fuzz parse|words|ignore|check [--count N] [--seed S]``.
+"""Hostile texts, a million at a time: ``python -m tests.fuzz parse|words|ignore|check [--count N] [--hypothesis]``.
 
 Each input is made of recorded texts of the real tools, spliced and mutated with pieces that mean something to a parser.
 What is fed must be read or refused with a DockerfileError, and take time in proportion to its length; anything else is
@@ -12,6 +12,7 @@ words 172,534; nothing found.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import random
 import signal
@@ -231,6 +232,7 @@ def run(feed: Callable[[str], None], inputs: Iterator[tuple[int, str]]) -> Repor
     for number, text in inputs:
         signal.alarm(SECONDS)
         seconds, raised = _timed(feed, text)
+        signal.alarm(0)  # making the next input may take its time
         report.inputs += 1
         report.characters += len(text)
         if raised is not None and not isinstance(raised, DockerfileError):
@@ -239,7 +241,6 @@ def run(feed: Callable[[str], None], inputs: Iterator[tuple[int, str]]) -> Repor
         report.refused += raised is not None
         report.short.see(number, text, seconds, feed)
         report.long.see(number, text, seconds, feed)
-    signal.alarm(0)
     report.seconds = time.perf_counter() - started
     return report
 
@@ -277,6 +278,15 @@ def show(target: str, report: Report) -> None:
     print(f"  findings: {len(report.found)}", flush=True)
 
 
+def _inputs(seeds: Sequence[str], seed: int, first: int, *, by_hypothesis: bool) -> Iterator[str]:
+    """Make the inputs from the one with the number ``first`` on."""
+    if not by_hypothesis:
+        return map(Generator(seeds, seed).make, itertools.count(first))
+    from tests.fuzz_hypothesis import drawn  # which takes its pieces from here
+
+    return itertools.islice(drawn(seeds, seed), first, None)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one target, or print and feed one input of it."""
     options = argparse.ArgumentParser(prog="python -m tests.fuzz")
@@ -284,18 +294,19 @@ def main(arguments: Sequence[str]) -> int:
     options.add_argument("--count", type=int, default=100_000)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--seconds", type=float, default=math.inf, help="end after so many, whatever the count")
+    options.add_argument("--hypothesis", action="store_true", help="let hypothesis draw the inputs")
     options.add_argument("--only", type=int, help="make this one input, print it and feed it")
     chosen = options.parse_args(arguments)
     feed, seeds = TARGETS[chosen.target]
-    generator = Generator(seeds(), chosen.seed)
+    inputs = _inputs(seeds(), chosen.seed, chosen.only or 0, by_hypothesis=chosen.hypothesis)
     if chosen.only is not None:
-        text = generator.make(chosen.only)
+        text = next(inputs)
         print(repr(text))
         feed(text)
         return 0
     until = time.monotonic() + chosen.seconds
-    numbers = takewhile(lambda _: time.monotonic() < until, range(chosen.count))
-    report = run(feed, ((number, generator.make(number)) for number in numbers))
+    numbered = enumerate(itertools.islice(inputs, chosen.count))
+    report = run(feed, takewhile(lambda _: time.monotonic() < until, numbered))
     show(chosen.target, report)
     return 1 if report.found else 0
 

@@ -50,7 +50,7 @@ class Node(Struct, frozen=True):
 
     def dump(self) -> str:
         """Write the node as an S-expression: ``(copy ["--chown=1"] "a" "b")``."""
-        parts = [self.keyword.lower()]
+        parts = [self.keyword.lower()] if self.keyword else []
         if self.flags:
             parts.append(f"[{' '.join(map(quote, self.flags))}]")
         parts += [self.child.dump()] if self.child else map(quote, self.arguments)

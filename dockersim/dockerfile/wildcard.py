@@ -7,8 +7,8 @@ same answer as trying all places and keeps the time proportional to pattern time
 
 >>> Wildcard.parse("*/").without_prefix("a/b/c", longest=True)
 'c'
->>> Wildcard.parse(".*").without_suffix("app.tar.gz", longest=False)
-'app.tar'
+>>> Wildcard.parse(backwards(".*")).without_prefix("zg.rat.ppa", longest=False)
+'rat.ppa'
 >>> Wildcard.parse("?").replace("abc", "-", everywhere=True)
 '---'
 """
@@ -23,6 +23,7 @@ from msgspec import Struct
 from dockersim.errors import DockerfileError
 
 _TOKEN: Final = re.compile(r"\\[}/]|\\(.?)|(.)", re.DOTALL)
+_WRITTEN: Final = re.compile(r"\\.|.", re.DOTALL)
 # A "$" in the replacement names a group of Go's regular expression; there is only the whole match, group 0.
 _TEMPLATE: Final = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 # Deviation: BuildKit lets a word grow as long as its memory allows; here it may become 128 KiB longer than it was
@@ -60,11 +61,6 @@ class Wildcard(Struct, frozen=True):
         rest = tail.match(value, start.end()) if start else None
         return value[rest.end() :] if rest else value
 
-    def without_suffix(self, value: str, *, longest: bool) -> str:
-        """Cut the shortest or longest match off the end of ``value``."""
-        backwards = Wildcard(tuple(segment[::-1] for segment in self.segments[::-1]))
-        return backwards.without_prefix(value[::-1], longest=longest)[::-1]
-
     def replace(self, value: str, replacement: str, *, everywhere: bool) -> str:
         """Put ``replacement`` in the place of the first match, or of every one, each as long as it can be."""
         pieces: list[str] = []
@@ -95,6 +91,14 @@ class Wildcard(Struct, frozen=True):
         texts = ["".join(segment) for segment in self.segments[1:]]
         fixed = "".join(f"(?>.*?{text})" for text in texts[:-1] if text)
         return re.compile(fixed + (".*" if longest else ".*?") + texts[-1])
+
+
+def backwards(pattern: str) -> str:
+    """Turn a pattern round, so that it finds backwards in a text turned round: ``a\\*b?`` becomes ``?b\\*a``.
+
+    A backslash at the very end comes to stand before what was last but one, and escapes that, as in BuildKit.
+    """
+    return "".join(reversed(_WRITTEN.findall(pattern)))
 
 
 def _find(head: re.Pattern[str], tail: re.Pattern[str], value: str, position: int) -> tuple[int, int] | None:

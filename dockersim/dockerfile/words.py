@@ -20,7 +20,7 @@ from typing import Final
 from msgspec import Struct
 
 from dockersim.dockerfile.gotext import SPACE, quote
-from dockersim.dockerfile.wildcard import LONGEST_GROWTH, TOO_LONG, Wildcard
+from dockersim.dockerfile.wildcard import LONGEST_GROWTH, TOO_LONG, Wildcard, backwards
 from dockersim.errors import DockerfileError
 from dockersim.source import At
 
@@ -368,6 +368,8 @@ def _wildcard(pattern: str) -> Wildcard:
 def _trimmed(value: str, modifier: str, pattern: str) -> str:
     """Cut a prefix (``#``) or suffix (``%``) off; the modifier written twice asks for the longest match."""
     longest = pattern.startswith(modifier)
-    wildcard = _wildcard(pattern[1:] if longest else pattern)
-    trim = wildcard.without_prefix if modifier == "#" else wildcard.without_suffix
-    return trim(value, longest=longest)
+    pattern = pattern[1:] if longest else pattern
+    if modifier == "#":
+        return _wildcard(pattern).without_prefix(value, longest=longest)
+    # A suffix is a prefix of the text read backwards; that the messages show the pattern so is BuildKit's way.
+    return _wildcard(backwards(pattern)).without_prefix(value[::-1], longest=longest)[::-1]

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from typing import BinaryIO, cast
 
 from dockersim.content import Layer, LayerStore, NewLayer
-from dockersim.dockerfile import IgnoreRules
 from dockersim.engine.archives import Archive, open_archive
 from dockersim.engine.files import Files
 from dockersim.engine.network import Fetched
-from dockersim.engine.sources import InlineOrigin, Origin, digested_tree, matched, open_in_layer
-from dockersim.engine.users import account, owner
+from dockersim.engine.sources import InlineOrigin, Origin, digested_tree, exclusions, matched, open_in_layer
+from dockersim.engine.users import owner
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import (
     Copied,
@@ -31,7 +30,7 @@ from dockersim.solver import CopyOp, WorkdirOp
 
 def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fetched: Fetched, now_ns: int) -> Layer:
     """Write the layer of a COPY or ADD on top of ``below``. Raises BuildError where something is in the way."""
-    excluded = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
+    excluded = exclusions(op)
     rules = CopyRules(
         now_ns,
         owner(Files(Tree.EMPTY, below.opener) if op.link else below, op.chown) if op.chown else None,
@@ -46,7 +45,7 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
         if op.unpack and _unpack(copying, source, origin):
             continue
         parents = source.parents if op.parents else None
-        copying.add(Source(source.name, digested_tree(origin, source), parents, origin))
+        copying.add(Source(source.name, digested_tree(origin, source), parents, origin, source.base))
     for one in fetched.downloads.files:
         source = Matched(one.node.entry.path, one.node)
         if not (op.unpack_urls and _unpack(copying, source, fetched.downloads)):
@@ -56,6 +55,10 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
         copying.add(Source("", digested_tree(repository, whole), None, repository))
     inline = InlineOrigin(op.inline)
     for name, _ in op.inline:
+        if "/" in name:
+            raise BuildError(
+                f"open /{name}: no such file or directory", hint="a here-document's name is that of a file"
+            )
         node = inline.tree.get(name)
         if node is not None:
             copying.add(Source(name, node, None, inline))
@@ -63,9 +66,12 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
 
 
 def write_workdir(layers: LayerStore, below: Files, op: WorkdirOp, now_ns: int) -> Layer:
-    """Write the layer of a WORKDIR: the directories that were missing, which belong to the USER."""
-    who = account(below, op.user)
-    entries = make_directory(below.tree, op.path, (who.uid, who.gid), now_ns)
+    """Write the layer of a WORKDIR: the directories that were missing, which belong to the USER.
+
+    BuildKit reads the USER here as it reads a ``--chown``, which knows less than what RUN goes by.
+    """
+    who = owner(below, op.user) if op.user else (0, 0)
+    entries = make_directory(below.tree, op.path, who, now_ns)
     return _write(layers, [Copied(entry) for entry in entries])
 
 

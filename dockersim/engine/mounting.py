@@ -44,17 +44,21 @@ class Mounted(Struct, frozen=True):
 
 
 @contextmanager
-def mounted(root: Path, wanted: Sequence[tuple[RunMount, Origin | None]], given: Given) -> Iterator[Mounted]:
+def mounted(
+    root: Path, wanted: Sequence[tuple[RunMount, Origin | None]], given: Given, script: tuple[str, str] | None = None
+) -> Iterator[Mounted]:
     """Make mounts ready below ``root``, each with where its files come from; on leaving, all but caches is gone.
 
-    Raises BuildError for a secret or an agent that is required and was not given.
+    ``script`` is a program out of a here-document, as (path, text). Raises BuildError for a secret or an agent that is
+    required and was not given.
     """
-    if not wanted:
+    if not wanted and script is None:
         yield Mounted()
         return
     with ExitStack() as stack:
         room = _Room(stack, root, given)
         ready = [room.make(one, origin) for one, origin in wanted]
+        ready += [room.program(*script)] if script else []
         yield Mounted(
             tuple(mount for found in ready for mount in found.mounts),
             tuple(pair for found in ready for pair in found.environment),
@@ -85,6 +89,17 @@ class _Room:
                 return self._secret(one)
             case MountType.SSH:
                 return self._agent(one)
+
+    def program(self, path: str, text: str) -> Mounted:
+        """Show a script at its path, as the only file of a directory that cannot be written."""
+        folder, _, name = path.rpartition("/")
+        place = self._place()
+        place.mkdir(0o755)
+        file = place / name
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+        for made in (place, file):
+            made.chmod(0o755)
+        return Mounted((BindMount(place, folder),))
 
     # ------------------------------------------------------------ files
 
@@ -161,15 +176,17 @@ class _Room:
 
     def _agent(self, one: RunMount) -> Mounted:
         mount = one.mount
-        socket = self._given.agents.get(mount.id)
+        name = mount.id or "default"
+        socket = self._given.agents.get(name)
+        variable = (("SSH_AUTH_SOCK", mount.target),)  # also where there is no agent
         if socket is None:
             if mount.required:
                 message = f'no SSH key "{mount.id}" forwarded from the client'
-                raise BuildError(message, hint=f"build with --ssh {mount.id}, and an ssh-agent running")
-            return Mounted()
+                raise BuildError(message, hint=f"build with --ssh {name}, and an ssh-agent running")
+            return Mounted((), variable)
         if not socket.is_socket():
             raise BuildError(f"{socket} is not the socket of an ssh agent", hint="start one: eval $(ssh-agent)")
-        return Mounted((BindMount(socket, mount.target, False),), (("SSH_AUTH_SOCK", mount.target),))
+        return Mounted((BindMount(socket, mount.target, False),), variable)
 
 
 def _cache_name(one: RunMount, origin: Origin | None) -> str:

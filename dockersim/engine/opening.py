@@ -102,7 +102,8 @@ def _read_within(origin: Origin, path: str) -> str:
 
 def _read_file(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="surrogateescape")
+        # Not as text, which would turn \r\n into \n: the lines of a here-document keep their ends.
+        return file.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         message = f"{_NOT_READ}: open {file.name}: no such file or directory"
         raise DockerfileError(message, hint=f"write one at {file}, or name another with -f") from None

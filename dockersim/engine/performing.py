@@ -71,7 +71,7 @@ class Performer:
         output = _Output(request, self._on_event)
         store, sandbox = self._store, self._store.sandbox
         check_can_run(sandbox.rung, op.argv)
-        with mounted(store.root, self._wanted(op, request), self._given) as ready:
+        with mounted(store.root, self._wanted(op, request), self._given, op.script) as ready:
             ended, layer = run_in_snapshot(
                 store.snapshots, sandbox, store.layers, request.layers,
                 process_of(op, below, self._host, ready), output, self._clamp,

@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from dockersim.content import LayerStore
 from dockersim.digest import DiffID, sha256
-from dockersim.dockerfile import IgnoreRules
+from dockersim.dockerfile import IgnoreRules, has_wildcard
 from dockersim.engine.context import Context
 from dockersim.engine.windows import window
-from dockersim.errors import ContextError
+from dockersim.errors import ContextError, DockerfileError
 from dockersim.filesystem import Entry, Kind, Node, Tree
 from dockersim.filesystem.matching import Matched, sources_of, sources_with_parents
 from dockersim.solver import CopyOp, Input, RunMount, Source
@@ -118,12 +118,35 @@ def matched(op: CopyOp, origin: Origin) -> tuple[Matched, ...]:
     # Deviation: BuildKit looks for all sources of a COPY at the same time; of several sources that are not there it
     # tells of any, dockersim of the first.
     try:
-        find = sources_with_parents if op.parents else sources_of
-        return tuple(found for pattern in op.patterns for found in find(origin.tree, pattern))
+        find = _with_parents if op.parents else _plain
+        return tuple(found for pattern in op.patterns for found in find(op, origin.tree, pattern))
     except ContextError as error:
         error.message = f"{_NO_CHECKSUM}: {error.message}"
         error.hint = error.hint or _WHERE
         raise
+
+
+def _plain(op: CopyOp, tree: Tree, pattern: str) -> tuple[Matched, ...]:
+    return sources_of(tree, pattern)
+
+
+def _with_parents(op: CopyOp, tree: Tree, pattern: str) -> tuple[Matched, ...]:
+    """Find what --parents takes; a file that is named and excluded at once counts as missing."""
+    found = sources_with_parents(tree, pattern)
+    excludes = exclusions(op)
+    named = excludes is not None and not has_wildcard(pattern) and found[0].node.children is None
+    if excludes is not None and named and excludes.decide(found[0].below).excluded:
+        raise ContextError(f'"/{found[0].name}": not found', hint="--exclude names it")
+    return found
+
+
+def exclusions(op: CopyOp) -> IgnoreRules | None:
+    """Read the patterns of --exclude, None if there are none. Raises ContextError in BuildKit's words for a bad one."""
+    try:
+        return IgnoreRules.of(op.exclude) if op.exclude else None
+    except DockerfileError as error:
+        message = f"{_NO_CHECKSUM}: invalid excludepatterns: [{' '.join(op.exclude)}]: {error.message}"
+        raise ContextError(message, hint="see --exclude") from error
 
 
 def mounted_node(one: RunMount, origin: Origin) -> Node:
@@ -156,7 +179,7 @@ def _shown(one: RunMount, origin: Origin) -> Iterator[tuple[str, Entry]]:
 
 
 def _copied(op: CopyOp, origin: Origin) -> Iterator[tuple[str, Entry]]:
-    excludes = IgnoreRules.parse("\n".join(op.exclude)) if op.exclude else None
+    excludes = exclusions(op)
     for source in matched(op, origin):
         if source.node.children is None:
             yield source.name, source.node.entry
@@ -165,9 +188,10 @@ def _copied(op: CopyOp, origin: Origin) -> Iterator[tuple[str, Entry]]:
             # The directory itself counts, too; of the context's root, which has no name, BuildKit knows nothing.
             yield f"{source.name}/", source.node.entry
         start = len(source.node.entry.path) + 1 if source.node.entry.path else 0
+        above = f"{source.below}/" if op.parents else ""
         for node in origin.tree.walk(source.node.entry.path):
             below = node.entry.path[start:]
-            if excludes is None or not excludes.decide(below).excluded:
+            if excludes is None or not excludes.decide(above + below).excluded:
                 yield f"{source.name}/{below}" if source.name else below, node.entry
 
 

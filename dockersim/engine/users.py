@@ -43,30 +43,33 @@ def account(files: Files, user: str) -> Account:
 
 
 def owner(files: Files, chown: str) -> tuple[int, int]:
-    """Find the uid and gid of a ``--chown``: a lone number is its own group, an unknown name is root.
+    """Find the uid and gid of a ``--chown``: a lone number is its own group.
 
-    Quirk of BuildKit (solver/llbsolver/file/user_linux.go): a name that the image's passwd lacks is silently 0; only
-    where there is no passwd file at all it is an error.
+    Quirks of BuildKit (solver/llbsolver/ops/user_linux.go): a user that the image does not know is silently root, and a
+    group that it does not know is the user's; only where nothing lies below, as in FROM scratch, a name is an error.
     """
     name, colon, group = chown.partition(":")
-    if name.isdigit():
-        uid, gid = int(name), int(name)
-    else:
-        uid, gid = _named_owner(files, name)
-    if not colon:
-        return uid, gid
-    if group.isdigit():
-        return uid, int(group)
-    return uid, next((int(row[2]) for row in _rows(files, "/etc/group", 3) if row[0] == group and row[2].isdigit()), 0)
+    uid = gid = _number(name)
+    if uid is None or gid is None:
+        person = _named(files, "/etc/passwd", name)
+        uid, gid = (int(person[2]), int(person[3])) if person else (0, 0)
+    if colon and (number := _number(group)) is not None:
+        return uid, number
+    row = _named(files, "/etc/group", group) if colon else None
+    return uid, int(row[2]) if row else gid
 
 
-def _named_owner(files: Files, name: str) -> tuple[int, int]:
-    if name in ("root", ""):
-        return 0, 0
-    if not files.exists("/etc/passwd"):
-        raise BuildError("invalid user index: -1", hint=f"the image has no /etc/passwd, so it does not know {name}")
-    person = _person(_rows(files, "/etc/passwd", 6), name)
-    return (int(person[2]), int(person[3])) if person else (0, 0)
+def _number(name: str) -> int | None:
+    return 0 if name in ("root", "") else int(name) if name.isdecimal() else None
+
+
+def _named(files: Files, path: str, name: str) -> list[str] | None:
+    """Find the row of a name in passwd or group."""
+    if not files.tree.children():
+        raise BuildError("invalid user index: -1", hint=f"there is no image below that could know {name}")
+    columns = 6 if path == "/etc/passwd" else 3
+    rows = (row for row in _rows(files, path, columns) if row[0] == name and row[2].isdecimal())
+    return next((row for row in rows if columns == 3 or row[3].isdecimal()), None)
 
 
 def _person(people: list[list[str]], name: str) -> list[str] | None:

@@ -5,7 +5,7 @@ An image holds no file system, only changes to one: each layer is a tar of the p
 modified, and of marks ("whiteouts") for those that were deleted. Here are the entries of a layer (``entry``),
 the tree they make when applied (``tree``), the differ that turns two trees into a layer again (``differ``),
 the tar itself (``tar_header``, ``tar_writer``, ``tar_reader``), its index (``index``), and COPY and ADD,
-which are pure arithmetic on a tree (``copying``).
+which are pure arithmetic on a tree (``making``, ``copying``, ``unpacking``).
 
 The real thing: OCI image-spec, layer.md; containerd's pkg/archive (applying) and continuity/fs (the differ);
 Go's archive/tar; BuildKit's fileop solver for COPY. The law of the package: ``apply(a, layer_between(a, b))``
@@ -18,10 +18,11 @@ is ``b``, and equal entries make equal bytes.
 """
 
 from dockersim.filesystem.chmod import Chmod, parse_chmod
-from dockersim.filesystem.copying import Copied, Copying, CopyRules, Source, make_directory
+from dockersim.filesystem.copying import Copying, CopyRules, Source, make_directory
 from dockersim.filesystem.differ import Change, What, content_decides, diff, layer_between, layer_from, same
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout, content_bytes
 from dockersim.filesystem.index import dump_index, load_index
+from dockersim.filesystem.making import Copied
 from dockersim.filesystem.tar_reader import Content, Limits, index_layer, read_layer
 from dockersim.filesystem.tar_writer import LayerWriter, Readable
 from dockersim.filesystem.tree import Inode, Node, Tree

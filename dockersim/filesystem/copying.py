@@ -3,8 +3,7 @@
 Nothing is mounted and nothing is written: from the tree below and the files that are copied follows which
 entries the layer has, and for each file where its content comes from. So COPY needs no rights and no
 snapshot, and what it will do can be told before it is done. The rules are those of BuildKit's
-solver/llbsolver/file/backend.go and of tonistiigi/fsutil/copy, which it uses; ADD of an archive follows
-moby's pkg/archive ``Untar``.
+solver/llbsolver/file/backend.go and of tonistiigi/fsutil/copy, which it uses.
 
 >>> below = Tree.EMPTY.apply([Entry("app", Kind.SYMLINK, link="srv/app")])
 >>> file = Node(Entry("src/app.py", Kind.FILE, 0o600, size=3))
@@ -23,10 +22,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dockersim.errors import BuildError
-from dockersim.filesystem.chmod import Chmod, parse_chmod
-from dockersim.filesystem.differ import layer_between
+from dockersim.filesystem.chmod import Chmod
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry
-from dockersim.filesystem.tree import Draft, Inode, Node, Tree, find, resolve, sorted_children
+from dockersim.filesystem.making import Copied, Making, joined
+from dockersim.filesystem.tree import Inode, Node, Tree, sorted_children
+from dockersim.filesystem.unpacking import Unpacking
 
 Owner: TypeAlias = tuple[int, int]
 """A uid and a gid."""
@@ -51,39 +51,34 @@ class Source(Struct, frozen=True):
 
     ``name`` is the path by which it was found, whose last part is its new name; ``node`` is what stands
     there, links followed; files need their digest. With --parents ``parents`` are the directories above it
-    that are to be kept, the highest first (perhaps none), else it is None. ``origin`` is whatever the caller
-    needs to find the content again; it comes back in ``Copied``.
+    that are to be kept, the highest first (perhaps none), else it is None; ``base`` is the one they lie in.
+    ``origin`` is whatever the caller needs to find the content again; it comes back in ``Copied``.
     """
 
     name: str
     node: Node
     parents: tuple[Entry, ...] | None = None
     origin: object = None
+    base: Entry | None = None
 
-
-class Copied(Struct, frozen=True):
-    """One entry of the new layer; a FILE has the content of the node ``source``, which came with ``origin``.
-
-    Without an ``origin`` that node is one of the tree below: an archive had a further name for a file of it.
-    """
-
-    entry: LayerEntry
-    source: Node | None = None
-    origin: object = None
+    @property
+    def below(self) -> str:
+        """What --exclude goes by: the path below the base, or nothing for what is named without --parents."""
+        if self.parents is None:
+            return ""
+        return "/".join([*(parent.path for parent in self.parents), self.name.rpartition("/")[2]])
 
 
 class Copying:
     """One COPY or ADD in the making: sources are put in one after the other, then the layer is asked for."""
 
     def __init__(self, tree: Tree, destination: str, rules: CopyRules) -> None:
-        self._below = Tree.EMPTY if rules.link else tree
-        self._draft = Draft(self._below.root, None)
+        self._making = Making(Tree.EMPTY if rules.link else tree, rules.now_ns)
         self._destination = destination
         self._rules = rules
-        self._made = self._written(Entry("", Kind.DIRECTORY, 0o755), "", rules.now_ns)  # how directories are made
-        self._sources: dict[str, tuple[Node, object]] = {}  # where the content of the file at a path comes from
+        mode = rules.chmod.made_mode if rules.chmod else 0o755
+        self._made = Entry("", Kind.DIRECTORY, mode, *(rules.owner or (0, 0)), mtime_ns=rules.now_ns)
         self._first_names: dict[Inode, str] = {}
-        self._marks: list[LayerEntry] = []
 
     def add(self, source: Source) -> None:
         """Copy one source to the destination. Raises BuildError where something of another kind is in the
@@ -92,121 +87,103 @@ class Copying:
         A destination that ends with a slash is a directory, and is made. A directory's content goes into the
         destination; a file gets a new name, or goes below the destination if that is a directory.
         """
+        self._first_names.clear()  # files of two sources are never names of one file
+        if source.parents is None or self._takes_any(source):
+            self._add(source)
+        if source.base is not None and source.base.path:
+            # BuildKit copies the directory at the pivot, less what was not asked for: that gives its time, too.
+            self._making.set_time(self._making.resolved(self._destination), source.base.mtime_ns)
+
+    def _takes_any(self, source: Source) -> bool:
+        """Say whether --exclude leaves anything of the source: else its parents are not made either."""
+        excluded = self._rules.excluded
+        waiting = [_Place(source.node, source.below, "", None)]
+        while waiting:
+            place = waiting.pop()
+            if excluded is None or not excluded(place.below):
+                return True
+            waiting += [
+                _Place(child, f"{place.below}/{node_name(child)}", "", None) for child in sorted_children(place.node)
+            ]
+        return False
+
+    def _add(self, source: Source) -> None:
         target = self._target(source)
         if source.node.children is not None:
             self._copy_directory(source, target)
             return
         folder = target.rpartition("/")[0]
-        self._make_directories(folder, self._made)
+        self._making.make_directories(folder, self._made)
         self._put(source.node, target, source.origin)
-        self._touch(folder)
+        self._making.touch(folder)
 
     def unpack(self, archive: Iterable[LayerEntry], origin: object = None) -> None:
         """Unpack an archive below the destination, which is made if it is missing.
 
-        Links are followed as if the destination were the root, so that nothing leaves it; members replace
-        what is in their way, of whatever kind. Owners, modes and times are the archive's; only --chown
-        changes them.
+        Owners, modes and times are the archive's; only --chown changes them.
         """
-        root = self._resolved(self._destination)
-        self._make_directories(root, replace(self._made, mode=0o755))
-        folders: dict[str, int] = {}
-        for member in archive:
-            if isinstance(member, Entry):
-                path = self._unpack_entry(root, member, origin)
-                if member.kind is Kind.DIRECTORY and path != root:
-                    folders[path] = member.mtime_ns
-            else:
-                self._marks.append(replace(member, path=_join(root, self._inside(root, member.path))))
-        for path, time in folders.items():
-            # What was put into a directory has moved its time; an archive's directory gets its own back.
-            node = find(self._draft.root, path)
-            if node is not None and node.children is not None:
-                self._draft.add(replace(node.entry, mtime_ns=time))
+        root = self._making.resolved(self._destination)
+        self._making.make_directories(root, replace(self._made, mode=0o755))
+        Unpacking(self._making, root, self._rules.owner, origin).unpack(archive)
 
     def make_destination(self) -> None:
         """Make the destination a directory if it is none, and those above it."""
-        self._make_directories(self._resolved(self._destination), self._made)
+        self._making.make_directories(self._making.resolved(self._destination), self._made)
 
     def layer(self) -> tuple[Copied, ...]:
         """List what the layer has, in its order, with where the content of each file comes from."""
-        entries = layer_between(self._below, Tree(self._draft.root))
-        copied = [Copied(entry, *self._content(entry)) for entry in entries]
-        return (*copied, *(Copied(mark) for mark in self._marks if mark not in entries))
+        return self._making.layer()
 
     # ---------------------------------------------------------------- where things go
 
-    def _resolved(self, path: str) -> str:
-        real = resolve(self._draft.root, path)
-        if real is None:
-            raise BuildError(f"{path}: too many levels of symbolic links")
-        return real
-
     def _target(self, source: Source) -> str:
         """Find the path a source gets, and make the directories the destination asks for."""
-        destination = self._resolved(self._destination)
+        destination = self._making.resolved(self._destination)
         if source.parents is not None or self._destination.endswith("/"):
-            self._make_directories(destination, self._made)
+            self._making.make_directories(destination, self._made)
         if source.parents is not None:
             for parent in source.parents:
                 destination = self._keep_parent(parent, destination)
-            return _join(destination, source.name.rpartition("/")[2])
-        node = find(self._draft.root, destination)
+            return joined(destination, source.name.rpartition("/")[2])
+        node = self._making.find(destination)
         is_directory = node is not None and node.children is not None
         if is_directory and source.node.children is None:
-            return _join(destination, source.name.rpartition("/")[2])
+            return joined(destination, source.name.rpartition("/")[2])
         return destination
 
     def _keep_parent(self, parent: Entry, above: str) -> str:
         """Make one directory that --parents keeps, with the mode and owner it has at the source."""
-        path = _join(above, parent.path.rpartition("/")[2])
-        node = find(self._draft.root, path)
+        path = joined(above, parent.path.rpartition("/")[2])
+        node = self._making.find(path)
         if node is None:
-            self._draft.add(self._written(parent, path, self._rules.now_ns))
-            self._touch(above)
+            self._making.draft.add(self._written(parent, path, self._making.now_ns))
+            self._making.touch(above)
         elif node.children is None:
             raise BuildError(f"cannot copy to non-directory: /{path}")
+        else:
+            self._making.draft.add(replace(node.entry, mode=parent.mode))
         return path
-
-    def _make_directories(self, path: str, like: Entry) -> None:
-        """Make a directory and those above it as far as they are missing, each but for its path ``like``."""
-        made = ""
-        for name in path.split("/") if path else ():
-            above, made = made, _join(made, name)
-            node = find(self._draft.root, made)
-            if node is not None and node.children is None:
-                raise BuildError(f"mkdir /{made}: not a directory", hint="a file is in the way")
-            if node is None:
-                self._draft.add(replace(like, path=made))
-                self._touch(above)
-
-    def _touch(self, path: str) -> None:
-        """Note that something was made in a directory: its time is now."""
-        node = find(self._draft.root, path)
-        if path and node is not None and node.entry.mtime_ns != self._rules.now_ns:
-            self._draft.add(replace(node.entry, mtime_ns=self._rules.now_ns))
 
     # ---------------------------------------------------------------- what is put there
 
     def _copy_directory(self, source: Source, target: str) -> None:
         """Copy a directory's content into ``target``; of the directory itself only the time is copied."""
-        existing = find(self._draft.root, target)
+        if source.parents is not None:
+            self._copy_places(source, [_Place(source.node, source.below, target.rpartition("/")[0], None)])
+            return
+        existing = self._making.find(target)
         if existing is not None and existing.children is None:
             raise BuildError(f"cannot copy to non-directory: /{target}")
-        if existing is None and source.parents is not None:
-            self._draft.add(self._written(source.node.entry, target, self._rules.now_ns))
-            self._touch(target.rpartition("/")[0])
-        self._make_directories(target, self._made)
-        self._copy_content(source, target)
-        here = find(self._draft.root, target)
-        if target and here is not None:
-            # The context's root is never sent, so that BuildKit knows no time of it.
-            time = source.node.entry.mtime_ns if source.node.entry.path else self._rules.now_ns
-            self._draft.add(replace(here.entry, mtime_ns=time))
+        self._making.make_directories(target, self._made)
+        children = reversed(sorted_children(source.node))
+        self._copy_places(source, [_Place(node, node_name(node), target, None) for node in children])
+        # The context's root is never sent, so that BuildKit knows no time of it.
+        time = source.node.entry.mtime_ns if source.node.entry.path else self._making.now_ns
+        self._making.set_time(target, time)
 
-    def _copy_content(self, source: Source, target: str) -> None:
+    def _copy_places(self, source: Source, stack: list[_Place]) -> None:
+        """Copy what is waiting, the last first, and all that is below it, less what is excluded."""
         excluded = self._rules.excluded
-        stack = [_Place(node, node_name(node), target, None) for node in reversed(sorted_children(source.node))]
         while stack:
             place = stack.pop()
             node, path = place.node, place.path
@@ -233,25 +210,25 @@ class Copying:
 
     def _put(self, node: Node, path: str, origin: object) -> None:
         """Put one node at a path; a directory that is there takes the new mode, owner and time."""
-        existing = find(self._draft.root, path)
+        existing = self._making.find(path)
         if node.children is not None:
             if existing is not None and existing.children is None:
                 raise BuildError(f"cannot copy to non-directory: /{path}", hint="a file or link is in the way")
         elif existing is not None and existing.children is not None:
             raise BuildError(f"cannot replace to directory /{path} with file")
-        if node.inode is not None and self._link(node.inode, path):
+        if node.inode is not None and node.entry.kind is Kind.FILE and self._link(node.inode, path):
             return
-        self._draft.add(self._written(node.entry, path, node.entry.mtime_ns))
+        self._making.draft.add(self._written(node.entry, path, node.entry.mtime_ns))
         if node.entry.kind is Kind.FILE:
-            self._sources[path] = (node, origin)
+            self._making.sources[path] = (node, origin)
 
     def _link(self, inode: Inode, path: str) -> bool:
         """Make ``path`` a further name if the file was copied already under another one."""
         first = self._first_names.setdefault(inode, path)
         if first == path:
             return False
-        self._draft.add(Entry(path, Kind.HARDLINK, link=first))
-        self._sources[path] = self._sources[first]
+        self._making.draft.add(Entry(path, Kind.HARDLINK, link=first))
+        self._making.sources[path] = self._making.sources[first]
         return True
 
     def _written(self, entry: Entry, path: str, mtime_ns: int) -> Entry:
@@ -261,37 +238,6 @@ class Copying:
         if self._rules.chmod is not None and entry.kind is not Kind.SYMLINK:
             mode = self._rules.chmod(mode, is_directory=entry.kind is Kind.DIRECTORY)
         return replace(entry, path=path, mode=mode, uid=uid, gid=gid, mtime_ns=mtime_ns, data=None)
-
-    def _unpack_entry(self, root: str, member: Entry, origin: object) -> str:
-        path = _join(root, self._inside(root, member.path))
-        if path == root:
-            return root  # the archive's "./" says nothing about a directory that is there
-        folder = path.rpartition("/")[0]
-        self._make_directories(folder, Entry("", Kind.DIRECTORY, 0o755, mtime_ns=self._rules.now_ns))
-        uid, gid = self._rules.owner or (member.uid, member.gid)
-        link = member.link
-        if member.kind is Kind.HARDLINK:
-            link = _join(root, self._inside(root, link))
-            if link in self._sources:
-                self._sources[path] = self._sources[link]
-        self._draft.add(replace(member, path=path, uid=uid, gid=gid, link=link, data=None))
-        self._touch(folder)
-        if member.kind is Kind.FILE:
-            self._sources[path] = (Node(member), origin)
-        return path
-
-    def _inside(self, root: str, path: str) -> str:
-        """Follow the links above the last part of ``path`` as if the directory ``root`` were the root."""
-        base = find(self._draft.root, root)
-        real = resolve(base, path, follow_last=False) if base is not None else None
-        if real is None:
-            raise BuildError(f"{path}: too many levels of symbolic links")
-        return real
-
-    def _content(self, entry: LayerEntry) -> tuple[Node | None, object]:
-        if not isinstance(entry, Entry) or entry.kind is not Kind.FILE:
-            return None, None
-        return self._sources.get(entry.path) or (find(self._draft.root, entry.path), None)
 
 
 class _Place(Struct, eq=False):
@@ -305,7 +251,7 @@ class _Place(Struct, eq=False):
 
     @property
     def path(self) -> str:
-        return _join(self.folder, node_name(self.node))
+        return joined(self.folder, node_name(self.node))
 
 
 def node_name(node: Node) -> str:
@@ -320,10 +266,6 @@ def make_directory(tree: Tree, path: str, owner: Owner, now_ns: int, mode: int =
     Links are followed. Nothing is listed if the directory is there. Raises BuildError if a file is in the
     way.
     """
-    copying = Copying(tree, path, CopyRules(now_ns, owner, parse_chmod(f"{mode:o}")))
+    copying = Copying(tree, path, CopyRules(now_ns, owner, Chmod(mode)))
     copying.make_destination()
     return tuple(copied.entry for copied in copying.layer() if isinstance(copied.entry, Entry))
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder}/{name}" if folder and name else folder or name

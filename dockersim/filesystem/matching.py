@@ -22,12 +22,19 @@ from dockersim.filesystem.tree import Node, Tree, sorted_children
 class Matched(Struct, frozen=True):
     """One source that is copied: the path by which it was found, and the node it leads to.
 
-    ``parents`` are the directories above it that --parents keeps, the highest first.
+    ``parents`` are the directories above it that --parents keeps, the highest first; ``base`` is the one they lie in,
+    at the pivot or at the root.
     """
 
     name: str
     node: Node
     parents: tuple[Entry, ...] = ()
+    base: Entry | None = None
+
+    @property
+    def below(self) -> str:
+        """The path below the base, which is what --exclude goes by with --parents."""
+        return "/".join([*(parent.path for parent in self.parents), self.name.rpartition("/")[2]])
 
 
 def sources_of(tree: Tree, pattern: str) -> tuple[Matched, ...]:
@@ -57,15 +64,16 @@ def sources_with_parents(tree: Tree, pattern: str) -> tuple[Matched, ...]:
     if not rest:  # quirk of BuildKit: "everything" cannot be said by naming the place itself
         raise ContextError(f'"/{start if pivot else ""}": not found', hint="name what is in it, as with **")
     found = [one for base in bases if base.node.children is not None for one in _below(tree, base, rest)]
-    if not found and not has_wildcard(pattern):
-        raise ContextError(f'"/{_unescape(pattern)}": not found')
+    if not has_wildcard(pattern) and (
+        not found or tree.get(found[0].name) is None
+    ):  # no link is followed to a name, not even to the pivot
+        raise ContextError(f'"/{_unescape(pattern).replace("/./", "/")}": not found')
     return tuple(found)
 
 
 def _below(tree: Tree, base: Matched, pattern: str) -> Iterator[Matched]:
     if not has_wildcard(pattern):
-        resolved = tree.resolve(_join(base.node.entry.path, _unescape(pattern)), follow_last=False)
-        node = None if resolved is None else tree.get(resolved)
+        node = tree.get(_join(base.node.entry.path, _unescape(pattern)))  # links on the way are not followed
         if node is not None:
             yield _with_parents(tree, base, _unescape(pattern), node)
         return
@@ -84,7 +92,7 @@ def _with_parents(tree: Tree, base: Matched, path: str, node: Node) -> Matched:
     places = (_join(base.node.entry.path, "/".join(parts[: count + 1])) for count in range(len(parts)))
     above = (_follow(tree, place) for place in places)
     entries = tuple(replace(one.entry, path=name) for one, name in zip(above, parts, strict=True) if one is not None)
-    return Matched(_join(base.name, path), node, entries)
+    return Matched(_join(base.name, path), node, entries, base.node.entry)
 
 
 def _name(node: Node) -> str:
@@ -105,7 +113,9 @@ def _literal(tree: Tree, pattern: str) -> Matched:
 
 def _follow(tree: Tree, path: str) -> Node | None:
     resolved = tree.resolve(path)
-    return None if resolved is None else tree.get(resolved)
+    if resolved is None:
+        raise ContextError("too many links", hint=f"the links at /{path} lead in a circle")
+    return tree.get(resolved)
 
 
 def _candidates(tree: Tree, pattern: str) -> Iterator[str]:

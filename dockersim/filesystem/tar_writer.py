@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque
-from dockersim.filesystem.tar_header import BLOCK, SECOND, encode, whiteout
+from dockersim.filesystem.tar_header import BLOCK, encode, whiteout
 
 WHITEOUT_PREFIX = ".wh."
 OPAQUE_NAME = ".wh..wh..opq"
@@ -51,9 +51,10 @@ class LayerWriter:
         self._chunk = memoryview(bytearray(CHUNK))
 
     def add(self, entry: LayerEntry, content: Readable | bytes | None = None, *, trusted: bool = False) -> LayerEntry:
-        """Write one entry and return it as the tar has it: whole seconds, and for a FILE size, digest and
-        ``data``.
+        """Write one entry and return it as it is now known: a FILE with size, digest and ``data``.
 
+        The tar holds whole seconds only. The time that is returned is the whole one, by which a file that a command
+        wrote anew within the same second can be told from one it left alone.
         A FILE's content is either bytes, which also give the size, or a stream of exactly ``entry.size``
         bytes. If the entry has a digest the content must match it (else ContentError), unless it is
         ``trusted``: then the content is not hashed once more, which is right for what comes from another
@@ -79,10 +80,9 @@ class LayerWriter:
         return DiffID("sha256:" + self._hash.hexdigest()), self._written, tuple(self._entries)
 
     def _add_entry(self, entry: Entry, content: Readable | bytes | None, trusted: bool) -> Entry:
-        seconds = entry.mtime_ns // SECOND * SECOND
         if entry.kind is not Kind.FILE:
             self._write(encode(entry))
-            return entry if entry.mtime_ns == seconds else replace(entry, mtime_ns=seconds)
+            return entry
         if content is None:
             content = b""
         size = len(content) if isinstance(content, bytes) else entry.size
@@ -101,7 +101,7 @@ class LayerWriter:
         if padding:
             self._write(bytes(padding))
         return Entry(
-            entry.path, Kind.FILE, entry.mode, entry.uid, entry.gid, size, seconds,
+            entry.path, Kind.FILE, entry.mode, entry.uid, entry.gid, size, entry.mtime_ns,
             digest=digest, xattrs=entry.xattrs, data=start,
         )  # fmt: skip
 

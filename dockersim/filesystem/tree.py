@@ -175,13 +175,14 @@ class Draft:
         layers".
         """
         entries: list[Entry] = []
+        marks: list[Whiteout | Opaque] = []
         for item in layer:
             if isinstance(item, Entry):
                 entries.append(item)
-            elif isinstance(item, Whiteout):
-                self._delete(item.path)
             else:
-                self._empty(item)
+                marks.append(item)
+        if marks:
+            self._apply_marks(marks, {entry.path for entry in entries if entry.kind is Kind.DIRECTORY})
         for entry in entries:
             self.add(entry)
 
@@ -231,6 +232,18 @@ class Draft:
             parent, _, name = where.rpartition("/")
             self._enter(parent)[1][name] = Node(target.entry, target.layer, None, inode)
         return Node(replace(target.entry, path=entry.path), target.layer, None, inode)
+
+    def _apply_marks(self, marks: Iterable[Whiteout | Opaque], directories: set[str]) -> None:
+        """Delete what is marked; where the layer brings a directory of its own, no link in its place is followed."""
+        for mark in marks:
+            folder = mark.path.rpartition("/")[0] if isinstance(mark, Whiteout) else mark.path
+            node = find(self.root, folder) if folder in directories else None
+            if node is not None and node.children is None:
+                continue  # a link or file that the directory replaces: there is nothing below it
+            if isinstance(mark, Whiteout):
+                self._delete(mark.path)
+            else:
+                self._empty(mark)
 
     def _delete(self, path: str) -> None:
         """Take ``path`` and what is below it away; nothing there is no error, as in containerd."""

@@ -7,7 +7,7 @@ words expanded, configs computed. The only requests are for base images.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from dockersim.dockerfile import (
     Instruction,
     Lexing,
     Mount,
+    MountType,
     Run,
     Workdir,
     expand,
@@ -238,9 +239,10 @@ def _lower_workdir(lowering: Lowering, stage: _Stage, workdir: Workdir, *, trigg
 def _lower_run(lowering: Lowering, stage: _Stage, run: Run, *, trigger: bool) -> None:
     op = run_op(run, stage.draft, lowering.options, lambda name, mount: _mount_source(lowering, name, mount, run.at))
     name = run.raw
-    if run.summary:
+    if run.script:
         name += f" ({run.summary})"
-    name = _filled_in(lowering, stage, name, STEP_NAME)
+    hidden = {one.mount.env: "****" for one in op.mounts if one.mount.type is MountType.SECRET and one.mount.env}
+    name = _filled_in(lowering, stage, name, STEP_NAME, hidden)
     history = run_history(op.argv, stage.draft.scope.in_history())
     vertex = _vertex(lowering, stage, name, trigger=trigger)
     _append(lowering, stage, run, op, vertex, before=stage.draft.config, created_by=history, expanded=name,
@@ -268,7 +270,7 @@ def _source(lowering: Lowering, stage: _Stage, copy: Copy | Add) -> Source:
 
 
 def _mount_source(lowering: Lowering, name: str, mount: Mount, at: At) -> Source | None:
-    found = lowering.stages.source(name, at)
+    found = lowering.stages.source(name, at, numbered=False)
     if isinstance(found, int) and found not in lowering.drafts:
         text = f'cannot mount from stage "{name}" to "{mount.target}", stage needs to be defined before current command'
         raise DockerfileError(text, at=at)
@@ -286,11 +288,13 @@ def _found_source(lowering: Lowering, found: int | str | NamedContext) -> Source
 # ---------------------------------------------------------------- steps
 
 
-def _filled_in(lowering: Lowering, stage: _Stage, text: str, lexing: Lexing | None = None) -> str:
+def _filled_in(
+    lowering: Lowering, stage: _Stage, text: str, lexing: Lexing | None = None, more: Mapping[str, str] | None = None
+) -> str:
     """Fill the values in that are known, for the name of a step; a text that cannot be expanded stays as it is."""
-    escape = lowering.dockerfile.escape
+    values = {**stage.draft.scope.values, **more} if more else stage.draft.scope.values
     try:
-        filled = expand(text, stage.draft.scope.values, escape, lexing=lexing or Lexing()).text
+        filled = expand(text, values, lowering.dockerfile.escape, lexing=lexing or Lexing()).text
     except DockerfileError:
         filled = text
     keyword, space, rest = filled.partition(" ")

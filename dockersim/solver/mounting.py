@@ -35,7 +35,7 @@ def _resolved(flag: MountFlag, expand: Callable[[str], str], directory: str, fin
         case MountType.SECRET:
             return RunMount(_secret(mount, directory))
         case MountType.SSH:
-            return RunMount(replace(mount, id=mount.id or mount.source or "default"))
+            return RunMount(replace(mount, id=mount.id or mount.source))
         case MountType.TMPFS:
             return RunMount(replace(mount, source="", target=_target(mount, directory)))
         case MountType.CACHE:

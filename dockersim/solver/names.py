@@ -38,7 +38,7 @@ def run_history(argv: tuple[str, ...], arguments: Mapping[str, str]) -> str:
 
 def copy_history(keyword: str, op: CopyOp, sources: tuple[str, ...], destination: str) -> str:
     """Give the history entry of a COPY or ADD; here-documents come after the files, most flags are not shown."""
-    words = [keyword]
+    words = [keyword.upper()]
     if op.parents:
         words.append("--parents")
     if op.chown:

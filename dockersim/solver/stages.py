@@ -106,8 +106,11 @@ class Stages:
             raise DockerfileError(f'target stage "{name}" could not be found', hint=hint)
         return found
 
-    def source(self, origin: str, at: At) -> int | str | NamedContext:
-        """Find what ``--from=origin`` means: the index of a stage, an image's name in full, or a context of files."""
+    def source(self, origin: str, at: At, *, numbered: bool = True) -> int | str | NamedContext:
+        """Find what ``--from=origin`` means: the index of a stage, an image's name in full, or a context of files.
+
+        A stage may be ``numbered`` in a COPY; a mount knows stages by their names only.
+        """
         if "$" in origin:
             message = (
                 "variable expansion is not supported for --from, define a new stage with FROM using ARG from global"
@@ -115,7 +118,7 @@ class Stages:
             raise DockerfileError(f"{message} scope as a workaround", at=at)
         if origin.lower() in self._by_name:
             return self._by_name[origin.lower()]
-        if origin.isascii() and origin.isdigit():
+        if numbered and origin.isascii() and origin.isdigit():
             index = int(origin)
             if index >= len(self.nodes):
                 raise DockerfileError(f"invalid stage index {index}", at=at)
@@ -127,7 +130,7 @@ class Stages:
     def connect(self, node: StageNode, instruction: Instruction) -> None:
         """Note what ``instruction`` needs of other stages and images."""
         for origin in _origins(instruction):
-            found = self.source(origin, instruction.at)
+            found = self.source(origin, instruction.at, numbered=isinstance(instruction, Copy))
             if found == node.index:
                 raise DockerfileError(f"circular dependency detected on stage: {node.label}", at=instruction.at)
             if isinstance(found, int):

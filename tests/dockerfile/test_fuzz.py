@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from dockersim.errors import DockerfileError
 from tests.fuzz import TARGETS, Generator, run
+from tests.fuzz_hypothesis import drawn
 
 COUNT = 300
 
@@ -17,6 +20,19 @@ def test_a_short_run_finds_nothing(target: str) -> None:
     report = run(feed, ((number, generator.make(number)) for number in range(COUNT)))
     assert report.found == {}
     assert report.inputs == COUNT and report.characters > 0
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_short_run_that_hypothesis_draws_finds_nothing(target: str) -> None:
+    feed, seeds = TARGETS[target]
+    report = run(feed, enumerate(islice(drawn(seeds(), 3, 50), 100)))
+    assert report.found == {} and report.inputs == 100
+
+
+def test_hypothesis_draws_the_same_from_the_same_seed() -> None:
+    texts = list(islice(drawn(["FROM x\nRUN a"], 1, 20), 60))
+    assert texts == list(islice(drawn(["FROM x\nRUN a"], 1, 20), 60))
+    assert len(set(texts)) > 30
 
 
 def test_what_is_no_dockerfile_error_is_found_once_for_each_place() -> None:

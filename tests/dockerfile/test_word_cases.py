@@ -66,3 +66,22 @@ def test_pattern_matches_as_the_regular_expression(case: Case) -> None:
 
 def test_every_kind_of_case_is_run() -> None:
     assert kinds(FILE) <= {"process_word", "process_words", "pattern_to_regex"}
+
+
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [
+        # A pattern for the end is read backwards: what closes it escapes what stands before it.
+        ("${NOTE%ne*\\}", "tu"),
+        ("${NOTE%%*\\}", "tune"),
+        ("${NOTE%e\\*}", "tun"),
+        ("${NOTE#t?}", "ne*"),
+    ],
+)
+def test_a_backslash_in_the_pattern_of_an_end(word: str, left: str) -> None:
+    assert expand_word(word, {"NOTE": "tune*"}, "`") == left
+
+
+def test_the_pattern_of_an_end_is_shown_backwards_when_it_is_wrong() -> None:
+    with pytest.raises(DockerfileError, match=re.escape(r"invalid pattern (\do) in substitution: invalid escape '\d'")):
+        expand_word(r"${NOTE%o\d}", {"NOTE": "x"})

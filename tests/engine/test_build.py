@@ -234,6 +234,31 @@ def test_a_link_in_the_context_leads_nowhere_outside(engine: Engine, context: Pa
         engine.build(context, text="FROM busybox\nCOPY out /x\n").finish()
 
 
+def test_lines_of_a_here_document_keep_their_ends(engine: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_bytes(b"FROM scratch\r\nCOPY <<note /\r\na\r\nb\nnote\r\n")
+    build = engine.build(context)
+    build.finish()
+    assert build.step is not None and build.step.files.read("/note") == b"a\r\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("copy", "message"),
+    [
+        ("COPY <<a/b /d/\nx\na/b", "open /a/b: no such file or directory"),
+        (
+            "COPY --exclude=[ . /d/",
+            "failed to compute cache key: invalid excludepatterns: [[]: syntax error in pattern",
+        ),
+        ("COPY --parents --exclude=app.py app.py /d/", 'failed to compute cache key: "/app.py": not found'),
+    ],
+)
+def test_a_copy_that_cannot_be(engine: Engine, context: Path, copy: str, message: str) -> None:
+    build = engine.build(context, text=f"FROM scratch\n{copy}\n")
+    with pytest.raises(DockersimError) as caught:
+        build.finish()
+    assert caught.value.message == message and caught.value.at is not None and caught.value.at.line == 2
+
+
 def test_missing_paths_say_so(engine: Engine, context: Path) -> None:
     build = engine.build(context, text="FROM busybox\n")
     build.finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from msgspec.structs import replace
 
 from dockersim.digest import DiffID
 from dockersim.errors import BuildError, DockerfileError
@@ -52,6 +53,19 @@ def unpacked(below: Tree, destination: str, *archive: LayerEntry, rules: CopyRul
     copying = Copying(below, destination, rules or CopyRules(NOW))
     copying.unpack(archive)
     return brief(copying.layer())
+
+
+def with_parents(below: Tree, name: str, rules: CopyRules) -> tuple[Copied, ...]:
+    """Copy one thing out of SOURCE to /out with all directories above it."""
+    names = name.split("/")
+    above = [SOURCE.get("/".join(names[:count])) for count in range(1, len(names))]
+    node = SOURCE.get(name)
+    assert node is not None
+    copying = Copying(below, "/out", rules)
+    copying.make_destination()
+    kept = tuple(replace(one.entry, path=part) for one, part in zip(above, names, strict=False) if one)
+    copying.add(Source(name, node, kept))
+    return copying.layer()
 
 
 def brief(layer: tuple[Copied, ...]) -> str:
@@ -106,6 +120,14 @@ class TestLinks:
         source = Tree.EMPTY.apply([file("s/b", size=4), Entry("s/a", Kind.HARDLINK, link="s/b")])
         assert copied(Tree.EMPTY, "/d", source, "s") == "d/ d/a d/b="
 
+    def test_hard_links_named_one_by_one_become_two_files(self) -> None:
+        source = Tree.EMPTY.apply([file("b", size=4), Entry("a", Kind.HARDLINK, link="b")])
+        assert copied(Tree.EMPTY, "/d/", source, "a", "b") == "d/ d/a d/b"
+
+    def test_two_names_of_a_pipe_become_two_pipes(self) -> None:
+        source = Tree.EMPTY.apply([Entry("s/p", Kind.FIFO), Entry("s/q", Kind.HARDLINK, link="s/p")])
+        assert copied(Tree.EMPTY, "/d", source, "s") == "d/ d/p d/q"
+
 
 class TestFlags:
     def test_exclude_and_exceptions_to_it(self) -> None:
@@ -132,6 +154,34 @@ class TestFlags:
         modes = [one.entry.mode for one in layer if isinstance(one.entry, Entry)]
         assert modes == [0o755, 0o755, 0o700, 0o644]
 
+    def test_parents_that_are_there_take_the_mode_but_not_the_owner(self) -> None:
+        below = Tree.EMPTY.apply([Entry("out/s", Kind.DIRECTORY, 0o711, 9, 9), Entry("out/s/t", Kind.DIRECTORY, 0o711)])
+        layer = with_parents(below, "s/t/b", CopyRules(NOW))
+        entries = [one.entry for one in layer if isinstance(one.entry, Entry)]
+        assert [(entry.path, entry.mode, entry.uid) for entry in entries[1:3]] == [
+            ("out/s", 0o755, 9), ("out/s/t", 0o700, 0),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("name", "excluded", "wanted"),
+        [
+            ("s/t/b", "s/t/b", "out/"),
+            ("s/t/b", "t/b", "out/ out/s/ out/s/t/ out/s/t/b"),
+            ("s", "s/t", "out/ out/s/ out/s/a out/s/l@ out/s/t/ out/s/t/b"),
+            ("s/t", "s/t", "out/ out/s/ out/s/t/ out/s/t/b"),
+        ],
+    )
+    def test_with_parents_exclude_goes_by_the_whole_path(self, name: str, excluded: str, wanted: str) -> None:
+        copying = with_parents(Tree.EMPTY, name, CopyRules(NOW, excluded=lambda path: path == excluded))
+        assert brief(copying) == wanted
+
+    def test_the_directory_at_the_pivot_gives_the_destination_its_time(self) -> None:
+        copying = Copying(Tree.EMPTY, "/out", CopyRules(NOW))
+        base = Entry("base", Kind.DIRECTORY, 0o700, mtime_ns=5)
+        copying.add(Source("f", SOURCE.get("f") or SOURCE.root, (), base=base))
+        first = copying.layer()[0].entry
+        assert isinstance(first, Entry) and (first.path, first.mode, first.mtime_ns) == ("out", 0o755, 5)
+
     def test_workdir_owner_and_mode(self) -> None:
         made = make_directory(Tree.EMPTY, "/a/b", (5, 6), NOW, 0o750)
         assert [(entry.path, entry.uid, entry.gid, entry.mode, entry.mtime_ns) for entry in made] == [
@@ -143,17 +193,42 @@ class TestFlags:
 class TestArchives:
     """ADD of archives, some of them made to get out."""
 
-    def test_a_link_of_the_archive_is_followed_inside_the_destination_only(self) -> None:
+    @pytest.mark.parametrize("goal", ["/etc", "../../etc"])
+    def test_a_link_of_the_archive_is_followed_inside_the_destination_only(self, goal: str) -> None:
         below = Tree.EMPTY.apply([file("etc/passwd", size=9)])
-        assert unpacked(below, "/d", link("e", "/etc"), file("e/passwd")) == "d/ d/e@ d/etc/ d/etc/passwd"
+        members = (folder("etc"), link("e", goal), file("e/passwd"))
+        assert unpacked(below, "/d", *members) == "d/ d/e@ d/etc/ d/etc/passwd"
 
-    def test_a_link_that_climbs(self) -> None:
-        below = Tree.EMPTY.apply([file("etc/passwd", size=9)])
-        assert unpacked(below, "/d", link("e", "../../etc"), file("e/passwd")) == "d/ d/e@ d/etc/ d/etc/passwd"
+    @pytest.mark.parametrize(
+        ("members", "problem"),
+        [
+            ((link("e", "/etc"), file("e/passwd")), "open /e/passwd: no such file or directory"),
+            ((link("e", "/etc"), folder("e/ssh")), "mkdir /e/ssh: no such file or directory"),
+            ((link("e", "/etc"), file("e/ssh/key")), "mkdir /e: file exists"),
+            ((file("e"), file("e/x")), "open /e/x: not a directory"),
+            ((file("e"), file("e/x/y")), "mkdir /e: not a directory"),
+            ((Entry("h", Kind.HARDLINK, link="e"),), "link /e /h: no such file or directory"),
+            ((folder("e"), Entry("h", Kind.HARDLINK, link="e")), "link /e /h: operation not permitted"),
+        ],
+    )
+    def test_nothing_is_made_where_a_link_leads_nowhere_or_a_file_is(
+        self, members: tuple[LayerEntry, ...], problem: str
+    ) -> None:
+        with pytest.raises(BuildError) as caught:
+            unpacked(Tree.EMPTY.apply([file("etc/passwd", size=9)]), "/d", *members)
+        assert caught.value.message == problem
+
+    def test_the_last_name_of_a_file_says_what_the_file_is(self) -> None:
+        copying = Copying(Tree.EMPTY, "/", CopyRules(NOW))
+        again = Entry("b", Kind.HARDLINK, 0o600, 7, 8, mtime_ns=5, link="a")
+        copying.unpack([file("a", 0o644, size=1), again, Entry("c", Kind.HARDLINK, 0o600, 9, 8, mtime_ns=5, link="b")])
+        first = copying.layer()[0].entry
+        assert isinstance(first, Entry)
+        assert (first.path, first.mode, first.uid, first.gid, first.mtime_ns) == ("a", 0o600, 9, 8, 5)
 
     def test_hard_link_to_a_file_of_the_image_behind_a_link(self) -> None:
         below = Tree.EMPTY.apply([file("etc/shadow", size=9)])
-        with pytest.raises(Exception, match="hard link"):
+        with pytest.raises(BuildError, match="link /e/shadow /h: no such file or directory"):
             unpacked(below, "/d", link("e", "/etc"), Entry("h", Kind.HARDLINK, link="e/shadow"))
 
     def test_members_replace_what_is_there(self) -> None:
@@ -163,8 +238,9 @@ class TestArchives:
         )
 
     def test_whiteout_names_become_whiteouts(self) -> None:
-        below = Tree.EMPTY.apply([file("d/x"), file("d/y")])
-        assert unpacked(below, "/d", Whiteout("x"), Opaque("y")).split()[-2:] == ["-d/x", "-d/y"]
+        below = Tree.EMPTY.apply([file("d/x"), file("d/y/z")])
+        assert unpacked(below, "/d", Whiteout("x"), Opaque("y"), file("a")) == "d/ -d/x d/a d/y/ -d/y"
+        assert unpacked(below, "/", Whiteout("d"), Opaque("")) == "- -d"
 
     def test_the_root_of_the_archive_says_nothing_of_the_destination(self) -> None:
         copying = Copying(Tree.EMPTY.apply([folder("d", 0o700)]), "/d", CopyRules(NOW))
@@ -221,13 +297,39 @@ def test_chmod(text: str, mode: int, of_file: int, of_directory: int) -> None:
     assert oct(change(mode, is_directory=True)) == oct(of_directory)
 
 
-@pytest.mark.parametrize("text", ["64a", "10000", "", "u", "u=rwz", "8", "-1", "u+r,", "999"])
-def test_chmod_that_is_none(text: str) -> None:
+# What happens with letters that nobody would write, BSD's chmod as dchapes/mode has it: found by trying that.
+ODD_CHMOD = [
+    ("00000000640", 0o777, 0o640, 0o640),
+    ("ug=u", 0o4751, 0o4771, 0o4771),  # copying leaves set-uid alone
+    ("=ou", 0o640, 0, 0),
+    ("+rt", 0o600, 0o1600, 0o1600),  # the sticky bit takes the place of "everybody"
+    ("=Xu", 0o600, 0o666, 0o777),
+    ("o+s", 0o644, 0o644, 0o644),
+]
+
+
+@pytest.mark.parametrize(("text", "mode", "of_file", "of_directory"), ODD_CHMOD)
+def test_odd_chmod(text: str, mode: int, of_file: int, of_directory: int) -> None:
+    test_chmod(text, mode, of_file, of_directory)
+
+
+@pytest.mark.parametrize("text", ["64a", "10000", "8", "999"])
+def test_chmod_that_is_no_octal_mode(text: str) -> None:
     with pytest.raises(DockerfileError) as caught:
         parse_chmod(text)
     assert caught.value.message == (
         f"invalid chmod parameter: '{text}'. it should be octal string and between 0 and 07777"
     )
+
+
+@pytest.mark.parametrize("text", ["", "u", "u=rwz", "-1", "u+r,", "rw", "+x,,+r"])
+def test_chmod_that_is_none(text: str) -> None:
+    with pytest.raises(DockerfileError, match=r"^invalid syntax"):
+        parse_chmod(text)
+
+
+def test_only_an_octal_mode_counts_for_directories_that_are_made() -> None:
+    assert [parse_chmod(text).made_mode for text in ("640", "1777", "u=rw,go=")] == [0o640, 0o777, 0o755]
 
 
 def test_copying_20000_files_is_quick() -> None:

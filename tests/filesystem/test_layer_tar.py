@@ -151,9 +151,13 @@ def test_content_can_be_read_or_left() -> None:
 
 
 class TestWriter:
-    def test_times_are_cut_to_seconds(self) -> None:
-        _, entries = write((Entry("a", Kind.FILE, mtime_ns=5 * SECOND + 999), b""), Entry("b", Kind.FIFO, mtime_ns=7))
-        assert [entry.mtime_ns for entry in entries if isinstance(entry, Entry)] == [5 * SECOND, 0]
+    def test_times_are_cut_to_seconds_in_the_tar_but_known_in_full(self) -> None:
+        data, entries = write(
+            (Entry("a", Kind.FILE, mtime_ns=5 * SECOND + 999), b""), Entry("b", Kind.FIFO, mtime_ns=7)
+        )
+        assert [entry.mtime_ns for entry in entries if isinstance(entry, Entry)] == [5 * SECOND + 999, 7]
+        again = index_layer(io.BytesIO(data))[2]
+        assert [entry.mtime_ns for entry in again if isinstance(entry, Entry)] == [5 * SECOND, 0]
 
     @pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 300_000, 1_000_000])
     def test_streams_of_any_step_give_the_same_tar(self, size: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dockersim.errors import ContextError
 from dockersim.filesystem import Entry, Kind, Tree
-from dockersim.filesystem.matching import sources_with_parents
+from dockersim.filesystem.matching import sources_of, sources_with_parents
 
 TREE = Tree.EMPTY.apply(
     Entry(path, Kind.FILE)
@@ -44,3 +44,23 @@ def test_parents_are_kept_behind_the_pivot(pattern: str, kept: list[str]) -> Non
 def test_a_name_that_is_not_there_is_an_error(pattern: str, named: str) -> None:
     with pytest.raises(ContextError, match=f'"{named}": not found'):
         sources_with_parents(TREE, pattern)
+
+
+LINKED = TREE.apply([Entry("to_b", Kind.SYMLINK, link="a/b"), Entry("ring", Kind.SYMLINK, link="ring")])
+
+
+@pytest.mark.parametrize("pattern", ["to_b/c/d/foo", "to_b/./c/d/foo", "ring/x"])
+def test_no_link_is_followed_to_a_name(pattern: str) -> None:
+    named = pattern.replace("/./", "/")
+    with pytest.raises(ContextError, match=f'"/{named}": not found'):
+        sources_with_parents(LINKED, pattern)
+
+
+def test_a_link_is_followed_to_the_pivot_of_a_wildcard_and_is_kept_where_it_is_named() -> None:
+    assert [one.node.entry.path for one in sources_with_parents(LINKED, "to_b/./c/**/foo")] == ["a/b/c/d/foo"]
+    assert [one.node.entry.kind for one in sources_with_parents(LINKED, "to_b")] == [Kind.SYMLINK]
+
+
+def test_links_in_a_circle() -> None:
+    with pytest.raises(ContextError, match="too many links"):
+        sources_of(LINKED, "ring")

@@ -52,7 +52,7 @@ def start(spec: dict[str, Any]) -> None:
 def _cover_all(covers: Covers, spec: dict[str, Any]) -> None:
     """Put in place what a container sees besides its image."""
     covers.begin()
-    dev, proc, _ = (covers.system_directory(name) for name in ("dev", "proc", "sys"))
+    dev, proc, _ = (covers.system_directory(name, spec["mounts"]) for name in ("dev", "proc", "sys"))
     _fill_dev(dev)
     _fill_proc(proc)
     for path, content, only_if_parent in spec["files"]:

@@ -16,6 +16,10 @@ from . import copying, wire
 from .mounts import kind_of_source, own_directory
 from .rootfs import CannotPrepare, Root, remove_stubs
 
+TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
+if TYPE_CHECKING:
+    from typing import Any
+
 _NOTES = "notes"
 
 
@@ -61,9 +65,9 @@ class Covers:
         self._aside = copying.open_directory(self._place_aside)
         self._notes = os.open(_NOTES, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self._aside)
 
-    def system_directory(self, name: str) -> int:
-        """Cover /dev, /proc or /sys with an empty directory, and return that, open."""
-        os.close(own_directory(self._root, name))
+    def system_directory(self, name: str, mounts: list[dict[str, Any]]) -> int:
+        """Cover /dev, /proc or /sys with an empty directory, and return that, open; see ``own_directory``."""
+        os.close(own_directory(self._root, name, mounts))
         return self._directory_at(name, 0o755)
 
     def file(self, path: str, content: bytes, *, only_if_parent: bool) -> None:

@@ -31,7 +31,7 @@ _MASKED = (
 
 def mount_all(root: Root, spec: dict[str, Any], *, real_root: bool) -> None:
     """Mount everything into ``root``, which is not yet the root of this process."""
-    dev, proc, sys = (own_directory(root, name) for name in ("dev", "proc", "sys"))
+    dev, proc, sys = (own_directory(root, name, spec["mounts"]) for name in ("dev", "proc", "sys"))
     # A file system in memory that nobody will see, hidden where /proc comes: what is bound from it stays.
     kernel.mount("scratch", _at(proc), "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "mode=700")
     scratch = os.open("proc", os.O_PATH | os.O_CLOEXEC, dir_fd=root.descriptor)
@@ -51,15 +51,19 @@ def _at(descriptor: int, name: str = "") -> str:
     return f"/proc/self/fd/{descriptor}/{name}" if name else f"/proc/self/fd/{descriptor}"
 
 
-def own_directory(root: Root, name: str) -> int:
-    """Open /dev, /proc or /sys of the image, making it as runc does; a link there is refused, as by runc."""
+def own_directory(root: Root, name: str, mounts: list[dict[str, Any]]) -> int:
+    """Open /dev, /proc or /sys of the image, making it as runc does; a link there is refused, as by runc.
+
+    What is made stays in the layer, unless one of ``mounts`` lies in it: what mounts needed, BuildKit takes away again.
+    """
     try:
         kind = os.stat(name, dir_fd=root.descriptor, follow_symlinks=False).st_mode
     except FileNotFoundError:
         kind = stat.S_IFDIR
     if not stat.S_ISDIR(kind):
         raise CannotPrepare(f"/{name} of the image is not a directory")
-    return root.find(name, make="directory", keep=True)
+    needed = any(f"{mount['target'].lstrip('/')}/".startswith(f"{name}/") for mount in mounts)
+    return root.find(name, make="directory", keep=not needed)
 
 
 def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
@@ -84,7 +88,8 @@ def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
         if scratch is None:
             restrict(_at(dev, name), kernel.MS_RDONLY)
     for name, goal in LINKS.items():
-        os.symlink(goal, name, dir_fd=dev)
+        if name != "core" or os.path.exists(goal):
+            os.symlink(goal, name, dir_fd=dev)
     for name in ("pts", "shm", "mqueue"):
         os.mkdir(name, 0o755, dir_fd=dev)
     _mount_terminals(_at(dev, "pts"))
@@ -140,9 +145,7 @@ def _mount_sys(root: Root, target: int) -> None:
 def _mount_asked(root: Root, mount: dict[str, Any]) -> None:
     """Mount one BindMount or TmpfsMount of the specification."""
     if "source" not in mount:
-        target = root.find(mount["target"], make="directory")
-        size = f",size={mount['size']}" if mount["size"] else ""
-        kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mount['mode']:o}{size}")
+        _mount_tmpfs(root, mount)
         return
     source = mount["source"]
     target = root.find(mount["target"], make=kind_of_source(source))
@@ -151,6 +154,16 @@ def _mount_asked(root: Root, mount: dict[str, Any]) -> None:
     seen = root.find(mount["target"])  # the same path again now leads onto the mount
     restrict(_at(seen), kernel.MS_NODEV | (kernel.MS_RDONLY if mount["read_only"] else 0))
     os.close(seen)
+
+
+def _mount_tmpfs(root: Root, mount: dict[str, Any]) -> None:
+    """Mount a file system in memory; where a directory is there already, it takes the mode of that, as with runc."""
+    made = len(root.stubs)
+    target = root.find(mount["target"], make="directory")
+    mode = mount["mode"] if len(root.stubs) > made else os.stat(target).st_mode & 0o7777
+    size = f",size={mount['size']}" if mount["size"] else ""
+    kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mode:o}{size}")
+    os.close(target)
 
 
 def kind_of_source(path: str) -> str:

@@ -96,7 +96,7 @@ def _arguments(spec: dict[str, Any], root: Root, scratch: str) -> list[str]:
 def _bindings(spec: dict[str, Any], root: Root, scratch: str) -> list[tuple[str, str]]:
     """List (path of the host, path inside), the outer ones first."""
     for name in ("dev", "proc", "sys"):
-        os.close(own_directory(root, name))
+        os.close(own_directory(root, name, spec["mounts"]))
     os.mkdir(f"{scratch}/shm", 0o1777)
     found = [(f"{scratch}/dev", "/dev"), ("/proc", "/proc"), ("/sys", "/sys"), (f"{scratch}/shm", "/dev/shm")]
     os.mkdir(f"{scratch}/dev", 0o755)
