@@ -74,6 +74,7 @@ def build(
     Git repository (https://host/x.git#branch:folder), a tar archive or a Dockerfile. With - the Dockerfile, or a
     context as a tar archive, is read from stdin.
     """
+    check_places(trace, iidfile)
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
     options = wanted(typed, os.environ)
     if call != "build":
@@ -223,11 +224,18 @@ def source_of(path: str, file: str | None) -> Iterator[Source]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or as it was before."""
+    """Write a file so that it is there whole or as it was before. Raises DockersimError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8", errors="surrogateescape")
         draft.replace(path)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
-        raise
+        raise DockersimError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check_places(*files: Path | None) -> None:
+    """Raise DockersimError, before a long build, where one of the files could not be written after it."""
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise DockersimError(f"{file} cannot be written: there is no directory {file.parent}")

@@ -7,8 +7,12 @@ import re
 _LOGIN = re.compile(r"(https?://)[^/\r\n]*@", re.IGNORECASE)
 """Up to the last ``@`` before the path: a password may hold any other character, and people write ``@`` into it."""
 
-_WRITTEN = re.compile(r"""(https?://)[^/\s"'`\\]+@""", re.IGNORECASE)
+_WRITTEN = re.compile(r"""(https?://)((?:[^/\s"]|"(?!,))+)@""", re.IGNORECASE)
 """The same within words, in a text of which only some words are addresses."""
+
+_VARIABLE = r"\$(?:\w+|\{\w+\})"
+_NO_PASSWORD = re.compile(rf"(?:(?:[\w.-]+|{_VARIABLE}):)?{_VARIABLE}")
+"""A login whose password, or token, is a variable: it is not in the text yet."""
 
 
 def without_password(text: str) -> str:
@@ -23,11 +27,15 @@ def without_password(text: str) -> str:
 def without_written_passwords(text: str) -> str:
     """Leave them out of a Dockerfile or a part of it, which stays what it is otherwise: words end where they did.
 
-    What stands there as a variable is no password yet.
+    A password that stands there as a variable is none yet.
 
     >>> without_written_passwords('ADD https://me:secret@example.com/x.git /src # see http://host, or ask me@host')
     'ADD https://xxxxx@example.com/x.git /src # see http://host, or ask me@host'
     """
     if "://" not in text or "@" not in text:
         return text
-    return _WRITTEN.sub(lambda found: found[0] if "$" in found[0] else f"{found[1]}xxxxx@", text)
+    return _WRITTEN.sub(_hidden, text)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return found[0] if _NO_PASSWORD.fullmatch(found[2]) else f"{found[1]}xxxxx@"

@@ -1,4 +1,4 @@
-"""Programs that fetch something for a build: another thread can end them, and none of them outlives dockersim.
+"""What fetches something for a build: another thread can end it, and no program of it outlives dockersim.
 
 It is helpers of git that speak with servers, and they wait on when git alone is killed. So every program is started in
 a process group of its own, and what ends it ends the group: Ctrl-C, a cancelled build, and the death of dockersim.
@@ -45,6 +45,11 @@ class Fetching:
         """Begin a fetch, which may take several programs: one ``cancel`` from now on ends all of it."""
         self._stopped = False
 
+    def check(self) -> None:
+        """Raise Cancelled if the fetch was stopped: asked between two pieces by who fetches without a program."""
+        if self._stopped:
+            raise Cancelled("the fetch was stopped")
+
     def cancel(self) -> None:
         """End the fetch that is under way, from any thread; it raises Cancelled. Repeatable."""
         self._stopped = True
@@ -67,8 +72,7 @@ class Fetching:
         finally:
             os.close(lifeline)
             os.close(held)
-        if self._stopped:
-            raise Cancelled("the fetch was stopped")
+        self.check()
         return subprocess.CompletedProcess(words, process.returncode, output, complaint)
 
     def _follow(self, process: subprocess.Popen[str]) -> tuple[str, str]:

@@ -53,7 +53,7 @@ def _remove(place: Path) -> int | None:
 
 def _open(place: Path) -> int:
     """Open the file that is locked; it stays, since to delete it would be to take it from who waits for it."""
-    return os.open(place.with_name(f"{place.name}.used"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return os.open(place.with_name(f"{place.name}.used"), os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _size(top: str) -> int:

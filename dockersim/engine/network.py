@@ -46,7 +46,7 @@ class Fetched(Struct, frozen=True):
 class Network:
     """The outside world of one build. ``environment`` is the host's, ``tell`` hears what is being fetched.
 
-    ``fetching`` gives what follows the programs that fetch.
+    ``fetching`` gives what another thread ends a fetch by.
     """
 
     def __init__(
@@ -66,7 +66,8 @@ class Network:
     @cached_property
     def downloads(self) -> Downloads:
         """Files of the web."""
-        return Downloads(self._store.content, self._store.root / "downloads", online=self._manner.online)
+        notes = self._store.root / "downloads"
+        return Downloads(self._store.content, notes, self._fetching, online=self._manner.online)
 
     @cached_property
     def repositories(self) -> Repositories:

@@ -47,9 +47,16 @@ def prune_cache(store: Store, *, everything: bool) -> Pruned:
 
 
 def sweep(engine: Engine) -> Collected:
-    """Delete the blobs that neither an image nor a container nor the build cache needs, but not the young ones."""
+    """Delete the blobs that neither an image nor a container nor the build cache needs, but not the young ones.
+
+    With a layer goes what was laid out of it.
+    """
     store = engine.store
-    return collect(store.layers, [*store.images.roots(), *store.records.layers(), *engine.containers.layers()])
+    roots = [*store.images.roots(), *store.records.layers(), *engine.containers.layers()]
+    collected = collect(store.layers, roots)
+    for blob in collected.blobs:
+        store.snapshots.remove(DiffID(blob))
+    return collected
 
 
 def _layers_of_images(store: Store) -> set[DiffID]:

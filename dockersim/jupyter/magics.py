@@ -14,7 +14,7 @@ from typing import Any
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
 
 from dockersim.cli.boundary import Ended
-from dockersim.cli.build import Source, check, refresh, write_whole
+from dockersim.cli.build import Source, check, check_places, refresh, write_whole
 from dockersim.cli.session import Session
 from dockersim.engine import Engine
 from dockersim.engine.build import Build, EventSink
@@ -75,6 +75,7 @@ class DockerMagics(Magics):
 
     def _build(self, asked: DockerfileCell, text: str) -> None:
         """Build to the end, and show the table of steps however it ends."""
+        check_places(asked.trace, asked.iidfile)
         engine = _engine(asked)
         build = begin(engine, asked, text, _Printer(asked.options["tags"]))
         try:

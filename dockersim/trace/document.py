@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from msgspec import Struct, convert
 
@@ -146,10 +146,15 @@ def build_document(
     }
 
 
+def _refuse(constant: str) -> NoReturn:
+    """Refuse what Python's reader of JSON takes, and JSON does not know."""
+    raise ValueError(f"{constant} is no number")
+
+
 def read(text: str | bytes) -> Trace:
     """Read a trace; raise ContentError that says what is wrong with one that is none."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ContentError(f"not a dockersim trace: it is not JSON ({error})") from error
     schema = document.get("schema") if isinstance(document, dict) else None

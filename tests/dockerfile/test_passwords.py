@@ -47,6 +47,12 @@ def test_what_holds_no_password_stays_as_it_is(text: str) -> None:
         ('RUN ["curl", "http://host", "me@host"]', 'RUN ["curl", "http://host", "me@host"]'),
         ("RUN curl http://host \\\n  me@host", "RUN curl http://host \\\n  me@host"),
         ("ADD https://${TOKEN}@host/x /", "ADD https://${TOKEN}@host/x /"),
+        ("ADD https://${USER}:$TOKEN@host/x /", "ADD https://${USER}:$TOKEN@host/x /"),
+        ("ADD https://git:$TOKEN@host/x /", "ADD https://git:$TOKEN@host/x /"),
+        ("LABEL a=https://${USER}:SECRET@host/x", "LABEL a=https://xxxxx@host/x"),
+        ("http://me:SEC$RET@host/x", "http://xxxxx@host/x"),
+        ("""http://me:SEC"RE'T`\\@host/x""", "http://xxxxx@host/x"),
+        ('RUN ["curl","http://host","me@host"]', 'RUN ["curl","http://host","me@host"]'),
         ("RUN npm install http://host/@scope/x", "RUN npm install http://host/@scope/x"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dockersim import Engine, replay
 from dockersim.engine import Build, NoSuchPath
 from dockersim.errors import (
+    BuildError,
     ContentError,
     ContextError,
     DockerfileError,
@@ -281,3 +283,19 @@ def test_source_date_epoch_makes_equal_images(make_engine: object, context: Path
         assert image is not None
         ids.append((image.image_id, image.manifest))
     assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b"])
+def test_a_here_document_is_a_file(name: str, engine: Engine, context: Path) -> None:
+    with pytest.raises(BuildError, match=r"open /.*: no such file or directory"):
+        engine.build(context, text=f"FROM scratch\nCOPY <<{name} /x/\nhello\n{name}\n").finish()
+
+
+def test_a_hard_link_to_a_whiteout_is_one_to_nothing(engine: Engine, context: Path) -> None:
+    with tarfile.open(context / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo(".wh.x"))
+        link = tarfile.TarInfo("h")
+        link.type, link.linkname = tarfile.LNKTYPE, ".wh.x"
+        archive.addfile(link)
+    with pytest.raises(BuildError, match=r"link /.wh.x /h: no such file or directory"):
+        engine.build(context, text="FROM scratch\nADD a.tar /r/\n").finish()

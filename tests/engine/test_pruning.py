@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dockersim import Engine
 from dockersim.engine.keeping import hold, remove_unused
-from dockersim.engine.pruning import prune_cache
+from dockersim.engine.pruning import prune_cache, sweep
 from tests.engine.git_server import GitServer, needs_git
 
 TEXT = """FROM busybox
@@ -45,6 +45,20 @@ def test_pruning_takes_what_was_kept_and_leaves_the_steps_of_images(
     assert True not in _cached(engine, context, text)
     engine.build(context, text=text).finish()
     assert _kept(engine, "cache-mounts") == [cache] and _kept(engine, "repositories/checkouts") == [checkout]
+
+
+def test_what_was_laid_out_of_a_layer_goes_with_it(engine: Engine, context: Path) -> None:
+    built = engine.build(context, text="FROM busybox\nRUN echo made > /thing\nRUN cat /thing\n").finish()
+    assert built.image is not None
+    laid_out = list((engine.root / "snapshots").rglob("thing"))
+    assert laid_out
+    layers = engine.store.images.get(built.image.image_id).config.diff_ids[1:]
+    prune_cache(engine.store, everything=True)
+    engine.store.images.remove(built.image.image_id)
+    for layer in layers:
+        os.utime(engine.store.content.path(layer), (0, 0))  # the young ones stay
+    assert set(layers) <= set(sweep(engine).blobs)
+    assert not any(path.exists() for path in laid_out)
 
 
 @needs_git

@@ -41,7 +41,9 @@ _json = st.recursive(
 )
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 3}', '{"schema": "dockersim.trace/v0"}', b"\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"schema": 3}', '{"schema": "dockersim.trace/v0"}', b"\xff", "[Infinity]"]
+)
 def test_what_is_no_trace_is_refused(text: str | bytes) -> None:
     with pytest.raises(ContentError, match="not a dockersim trace"):
         read(text)
