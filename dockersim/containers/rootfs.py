@@ -27,7 +27,7 @@ from dockersim.snapshots.layout import Layout
 def make_root(folder: Folder, layers: Sequence[DiffID], store: LayerStore, *, overlay: bool) -> None:
     """Make what will hold the container's changes: an upper directory, or the whole tree."""
     privileged = os.geteuid() == 0
-    disk = Disk(privileged=privileged, keep_usable=not (privileged or overlay))
+    disk = Disk(privileged=privileged, devices=privileged and overlay, keep_usable=not (privileged or overlay))
     tree = store.tree(layers)
     with store_errors("the container's file system cannot be made"):
         top = folder.at("upper" if overlay else "root")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dockersim.content import Collected, collect
-from dockersim.digest import DiffID
+from dockersim.digest import DiffID, Digest
 from dockersim.engine.keeping import remove_unused
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def sweep(engine: Engine) -> Collected:
     With a layer goes what was laid out of it.
     """
     store = engine.store
-    roots = [*store.images.roots(), *store.records.layers(), *engine.containers.layers()]
+    roots: list[Digest | DiffID] = [*store.images.roots(), *store.records.layers(), *engine.containers.layers()]
     collected = collect(store.layers, roots)
     for blob in collected.blobs:
         store.snapshots.remove(DiffID(blob))

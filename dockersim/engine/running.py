@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 
 from dockersim.content import Layer, LayerStore
@@ -58,8 +59,10 @@ def run_in_snapshot(
     """
     key = SnapshotKey(f"run-{secrets.token_hex(8)}")
     try:
-        ended = sandbox.run(snapshots.prepare(key, below), process, output)
-        ledger = Ledger(process.uid, process.gid, ended.recorded)
+        root = snapshots.prepare(key, below)
+        began = time.time_ns()
+        ended = sandbox.run(root, process, output)
+        ledger = Ledger(process.uid, process.gid, ended.recorded, began)
         layer = _write(snapshots, key, ledger, layers, finish)
         if ended.code == 0:
             snapshots.commit(key, layer.diff_id)

@@ -80,7 +80,7 @@ class CopySnapshotter:
         can_own = is_root() if privileged is None else privileged
         self._root = f"{root}/slots"
         self._source = source
-        self._disk = Disk(privileged=can_own, keep_usable=not can_own)
+        self._disk = Disk(privileged=can_own, keep_usable=not can_own, devices=False)
         self._chains = Chains(source)
         self._active: dict[SnapshotKey, _Slot] = {}
         self._known: dict[str, _State] = {}  # what was read last, as reading it takes as long as the scan
@@ -197,6 +197,10 @@ class CopySnapshotter:
         _mark(dirty)
         if slot.layers == layers and not was_changed:
             return slot
+        if self._disk.privileged:
+            from dockersim.sandbox.inside.strays import end_strays  # Linux only, as running anything is
+
+            end_strays(slot.tree)
         delete(str(slot.root.aside))
         wanted = self._chains.tree(layers)
         actual = self._actual(slot) if was_changed else self._chains.tree(slot.layers)

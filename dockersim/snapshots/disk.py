@@ -96,13 +96,15 @@ class Contents:
 class Disk:
     """Makes entries below a directory, one by one, and reads them back.
 
-    ``privileged`` says that the disk can hold owners, devices and all attributes. ``keep_usable`` gives the
-    owner all rights to what is made, for a root file system that is used by an ordinary user without a
-    namespace. Paths must be free of links: they come from a Tree, never from an archive.
+    ``privileged`` says that the disk can hold owners and all attributes, and ``devices`` that it shall hold devices:
+    not where nothing keeps an image's own from being opened. ``keep_usable`` gives the owner all rights to what is
+    made, for a root file system that is used by an ordinary user without a namespace. Paths must be free of links:
+    they come from a Tree, never from an archive.
     """
 
-    def __init__(self, *, privileged: bool, keep_usable: bool = False) -> None:
+    def __init__(self, *, privileged: bool, devices: bool | None = None, keep_usable: bool = False) -> None:
         self.privileged = privileged
+        self._devices = privileged if devices is None else devices
         self._keep_usable = keep_usable
 
     def mode_on_disk(self, entry: Entry) -> int:
@@ -137,7 +139,7 @@ class Disk:
             self.finish(path, entry)
 
     def _can_make(self, special: Kind) -> bool:
-        return self.privileged or (special is Kind.FIFO and hasattr(os, "mkfifo"))
+        return hasattr(os, "mkfifo") if special is Kind.FIFO else self._devices
 
     def finish(self, where: str | int, entry: Entry) -> None:
         """Give a file or directory that is none of a link its owner, mode, attributes and time, in that
@@ -181,15 +183,15 @@ class Disk:
             else None,
             xattrs=self._attributes(path) if kind in (Kind.FILE, Kind.DIRECTORY) else (),
         )
+        if before is not None and before.device is not None and _may_stand_for(entry, before):
+            entry = replace(entry, kind=before.kind, device=before.device)
         return entry if self.privileged else self._as_known(entry, before, owner)
 
     def _as_known(self, entry: Entry, before: Entry | None, owner: tuple[int, int]) -> Entry:
-        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, devices, attributes."""
+        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, attributes."""
         entry = replace(entry, xattrs=tuple((name, _without_user(name, value)) for name, value in entry.xattrs))
         if before is None:
             return replace(entry, uid=owner[0], gid=owner[1])
-        if before.device is not None and _may_stand_for(entry, before):
-            entry = replace(entry, kind=before.kind, device=before.device)
         mode, xattrs = entry.mode, entry.xattrs
         if before.kind is entry.kind:
             if mode == self.mode_on_disk(before):

@@ -22,11 +22,12 @@ _NODES = {stat.S_IFCHR: Kind.CHARACTER, stat.S_IFBLK: Kind.BLOCK}
 
 
 class Ledger(Struct, frozen=True):
-    """What is known of one process's run: who it was, and what it ``recorded``, by inode."""
+    """What is known of one process's run: who it was, when it ``began``, and what it ``recorded``, by inode."""
 
     uid: int = 0
     gid: int = 0
     recorded: Mapping[int, Recorded] = field(default_factory=dict)
+    began_ns: int = 0
 
     def corrected(self, entry: Entry, path: str, status: os.stat_result) -> Entry:
         """Return ``entry``, which was read from ``path`` on disk, with what was recorded of it."""

@@ -15,6 +15,7 @@ from dockersim.snapshots.disk import hash_file
 
 _Looks: TypeAlias = tuple[Kind, int, int, str]
 _SECOND = 1_000_000_000  # a layer's times are whole seconds
+_LAG = 10_000_000  # the clock that files get their times from ticks this slowly at most
 
 
 class Moved:
@@ -25,11 +26,14 @@ class Moved:
         self._gone = gone
         self._found: dict[_Looks, list[Entry]] | None = None
 
-    def origin(self, entry: Entry, where: str) -> Entry | None:
+    def origin(self, entry: Entry, where: str, began_ns: int) -> Entry | None:
         """Give what ``entry``, which is new and stands at ``where`` on disk, was before; None for something new.
 
+        What has a time since ``began_ns``, when the process began that may have moved it, was made by that.
         None also where several files come into question that did not have the same owner.
         """
+        if began_ns and entry.mtime_ns >= began_ns - _LAG:
+            return None
         if self._found is None:
             self._found = defaultdict(list)
             for one in self._entries():

@@ -77,7 +77,7 @@ def read_written(
         entry = disk.read(where, path, status, known, owners.of_new(path))
         if entry is None:
             continue
-        if known is None and not disk.privileged and (origin := moved.origin(entry, where)):
+        if known is None and not disk.privileged and (origin := moved.origin(entry, where, ledger.began_ns)):
             entry = disk.read(where, path, status, origin) or entry
         entry = owners.settle(entry, where, status)
         if hides:

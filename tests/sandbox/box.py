@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -107,10 +108,17 @@ class Box:
         finally:
             os.close(nothing)
         try:
+            self._await_program(running.inhabitant.pid, os.path.basename(argv[0]))
             yield running.inhabitant.pid
         finally:
             running.kill(9)
             running.wait(10)
+
+    def _await_program(self, pid: int, name: str) -> None:
+        """Wait until a process is what it should be: under proot it is told of when its way to that has begun."""
+        deadline = time.monotonic() + 5
+        while Path(f"/proc/{pid}/comm").read_text() != f"{name}\n" and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def _text(self, stream: str) -> str:
         return b"".join(piece for name, piece in self.pieces if name == stream).decode()

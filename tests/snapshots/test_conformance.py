@@ -367,9 +367,13 @@ def test_the_tree_and_the_disk_agree(tmp_path: Path) -> None:
 def test_devices_and_owners_are_real_for_root(make) -> None:
     device = Entry("null", Kind.CHARACTER, 0o666, 5, 6, mtime_ns=THEN, device=(1, 3))
     bench = Bench(make, device, file("f", b"", 0o644, 1000, 2000))
-    assert bench.sees("stat -c '%F %t %T %u %g' null; stat -c '%u:%g' f") == (
-        "character special file 1 3 5 6\n1000:2000\n"
-    )
+    # Nothing would keep a device of an image from being opened in a directory as it is: a file stands for it.
+    is_copy = isinstance(bench.snapshotter, CopySnapshotter)
+    kind = "regular empty file 0 0" if is_copy else "character special file 1 3"
+    assert bench.sees("stat -c '%F %t %T %u %g' null; stat -c '%u:%g' f") == f"{kind} 5 6\n1000:2000\n"
+    (changed,) = bench.changes("chmod 600 null")
+    assert isinstance(changed, Entry)
+    assert (changed.kind, changed.device, changed.mode) == (Kind.CHARACTER, (1, 3), 0o600)
     assert brief(bench.changes("chown 7:8 f; mknod zero c 1 5")) == "f zero"
 
 

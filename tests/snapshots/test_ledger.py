@@ -32,7 +32,7 @@ BASE = (
 def changed(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Entries]:
     """Run a script on top of ``BASE``, and give the layer by path; ``recorded`` is by path, too."""
     if request.param == "overlay" and (why_no_overlay() or os.geteuid() == 0):
-        pytest.skip(why_no_overlay() or "root's overlay marks things in another way than a user's")
+        pytest.skip(why_no_overlay() or "by design: root's overlay marks things in another way than a user's")
     source = MemorySource()
     snapshots = BACKENDS[request.param](tmp_path, source, privileged=False)
 

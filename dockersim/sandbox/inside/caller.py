@@ -57,7 +57,10 @@ class Caller:
     def umask(self) -> int:
         """Tell which rights a file that it makes does not get."""
         with open(f"{self._proc}/status", "rb") as file:
-            return next(int(line[6:], 8) for line in file if line.startswith(b"Umask:"))
+            found = [int(line[6:], 8) for line in file if line.startswith(b"Umask:")]
+        if not found:
+            raise OSError(errno.ESRCH, "it has been killed")
+        return found[0]
 
     def open_number(self, number: int) -> int:
         """Open what the process has open as ``number``; with AT_FDCWD, its working directory."""

@@ -15,12 +15,14 @@ import os
 from . import copying, wire
 from .mounts import kind_of_source, own_directory
 from .rootfs import CannotPrepare, Root, remove_stubs
+from .strays import end_strays
 
 TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
 if TYPE_CHECKING:
     from typing import Any
 
 _NOTES = "notes"
+_LIFTED = "lifted"
 
 
 class _Cover:
@@ -59,8 +61,8 @@ class Covers:
     def begin(self) -> None:
         """Make the directory for what is moved; if a run that was killed has left one, undo that run first."""
         if os.path.isdir(self._place_aside):
+            end_strays(self._directory)
             _undo(self._root, self._place_aside)
-            os.rmdir(self._place_aside)
         os.mkdir(self._place_aside, 0o700)
         self._aside = copying.open_directory(self._place_aside)
         self._notes = os.open(_NOTES, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self._aside)
@@ -85,8 +87,16 @@ class Covers:
         self._give_time_back(cover)
 
     def memory(self, target: str, mode: int) -> None:
-        """Have an empty directory at ``target``. Deviation: on the chroot rung a tmpfs is a directory on disk."""
-        self._directory_at(self._true_place(target, "directory"), mode)
+        """Have an empty directory at ``target``, with the mode of one that is there, as ``mounts`` has it.
+
+        Deviation: on the chroot rung a tmpfs is a directory on disk.
+        """
+        place = self._true_place(target, "directory")
+        if not self._is_stub(place):
+            there = self._root.find(place)
+            mode = os.stat(there).st_mode & 0o7777
+            os.close(there)
+        self._directory_at(place, mode)
 
     def copy(self, source: str, target: str, *, read_only: bool) -> None:
         """Have a copy of ``source`` at ``target``, and what was written to it written back, unless ``read_only``.
@@ -112,7 +122,10 @@ class Covers:
         """Take all covers away, the last first, and what was made for them; then it is as if they had not been."""
         if self._aside < 0:
             return
-        trouble = [words for cover in reversed(self._covers) if (words := self._lift(cover))]
+        trouble = []
+        for cover in reversed(self._covers):
+            trouble += self._lift(cover)
+            wire.send(self._notes, ("", _LIFTED))
         remove_stubs(self._directory, self._root.stubs)
         os.close(self._notes)
         copying.empty(self._aside)
@@ -162,9 +175,9 @@ class Covers:
         except OSError as error:
             raise CannotPrepare(f"/{place} cannot be moved out of the way of the command's: {_words(error)}") from error
 
-    def _lift(self, cover: _Cover) -> str:
+    def _lift(self, cover: _Cover) -> list[str]:
         """Take one cover away; the answer is what could not be written back, in words."""
-        trouble = self._bring_back(cover) if cover.original >= 0 else ""
+        trouble = self._bring_back(cover) if cover.original >= 0 else []
         if cover.inside >= 0:
             copying.empty(cover.inside)  # by its descriptor: it may go by another name now
             os.close(cover.inside)
@@ -179,14 +192,14 @@ class Covers:
         os.close(cover.above)
         return trouble
 
-    def _bring_back(self, cover: _Cover) -> str:
+    def _bring_back(self, cover: _Cover) -> list[str]:
         try:
             copying.bring_back(cover.inside, cover.original, cover.before)
         except (OSError, RecursionError) as error:
-            return f"what was written to the mount {cover.name} cannot be kept: {_words(error)}"
+            return [f"what was written to the mount {cover.name} cannot be kept: {_words(error)}"]
         finally:
             os.close(cover.original)
-        return ""
+        return []
 
     def _give_time_back(self, cover: _Cover) -> None:
         """Let the directory around a cover not look changed."""
@@ -198,20 +211,44 @@ def _words(error: Exception) -> str:
 
 
 def _undo(root: Root, place: str) -> None:
-    """Put back what a run that was killed had moved to ``place``, as far as it can still be found."""
+    """Put back what a run that was killed had moved to ``place``, as far as it can still be found.
+
+    The rest stays beside the root, under a name that nobody uses again.
+    """
     aside = copying.open_directory(place)
-    notes = os.open(_NOTES, os.O_RDONLY | os.O_CLOEXEC, dir_fd=aside)
-    noted = []
+    try:
+        for path, number in reversed(_noted(aside)):
+            try:
+                _put_back(root, path, number, aside)
+            except OSError:  # the command has moved what is around it, or it had not been moved yet
+                continue
+        copying.delete(_NOTES, aside)
+        lost = os.listdir(aside)
+    finally:
+        os.close(aside)
+    if not lost:
+        os.rmdir(place)
+        return
+    count = 1
+    while os.path.lexists(f"{place}.{count}"):
+        count += 1
+    os.rename(place, f"{place}.{count}")
+
+
+def _noted(aside: int) -> list[tuple[str, str]]:
+    """Read which covers there were when it was killed, as (place, number)."""
+    try:
+        notes = os.open(_NOTES, os.O_RDONLY | os.O_CLOEXEC, dir_fd=aside)
+    except FileNotFoundError:  # it had only begun, or was at its end
+        return []
+    noted: list[tuple[str, str]] = []
     while (note := wire.receive(notes)) is not None:
-        noted.append(note)
+        if note[1] == _LIFTED:
+            noted.pop()
+        else:
+            noted.append(note)
     os.close(notes)
-    for path, number in reversed(noted):
-        try:
-            _put_back(root, path, number, aside)
-        except OSError:  # the command has moved what is around it, or it had not been moved yet
-            continue
-    copying.empty(aside)
-    os.close(aside)
+    return noted
 
 
 def _put_back(root: Root, path: str, number: str, aside: int) -> None:

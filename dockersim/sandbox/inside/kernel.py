@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
@@ -95,6 +96,9 @@ def install_filter(program: bytes) -> None:
     prctl(PR_SET_SECCOMP, 2, ctypes.addressof(whole))
 
 
+_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 8, 32
+
+
 def install_filter_with_listener(number: int, program: bytes) -> int:
     """Hand the kernel a filter, and return the descriptor on which it tells of the calls that want an answer.
 
@@ -102,7 +106,12 @@ def install_filter_with_listener(number: int, program: bytes) -> int:
     where somebody who filters us has such a descriptor already.
     """
     whole = _Program(len(program) // 8, program)
-    return _check(_libc.syscall(number, 1, 8, ctypes.byref(whole)), "seccomp")  # SET_MODE_FILTER, NEW_LISTENER
+    try:  # a signal does not break off a call that is being answered (Linux 5.19 and later)
+        return _check(_libc.syscall(number, _SET_MODE_FILTER, _NEW_LISTENER | _WAIT_KILLABLE, ctypes.byref(whole)), "")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    return _check(_libc.syscall(number, _SET_MODE_FILTER, _NEW_LISTENER, ctypes.byref(whole)), "seccomp")
 
 
 def control(descriptor: int, request: int, argument: bytearray | int) -> None:

@@ -30,13 +30,13 @@ def receive(descriptor: int) -> Any:
 
 
 def _read(descriptor: int, size: int) -> bytes:
-    pieces = b""
+    pieces = bytearray()
     while len(pieces) < size:
         piece = os.read(descriptor, size - len(pieces))
         if not piece:
             break
         pieces += piece
-    return pieces
+    return bytes(pieces)
 
 
 def start_time(pid: int) -> int:
