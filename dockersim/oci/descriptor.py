@@ -18,7 +18,6 @@ from dockersim.digest import Digest
 from dockersim.errors import ContentError
 from dockersim.oci.gojson import Document, Fields, encode, omit_empty, sorted_map
 
-
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]*")
 
 
