@@ -1,8 +1,9 @@
 """How many of the recorded cases are met, file by file: ``python -m tests.conformance [--quick] [--write]``.
 
-Runs every case and lists by name, with the reason, each that is not met; ``--write`` puts the table into the README.
-The whole builds take minutes; ``--quick`` does not run them and takes those for met that are not named beside their
-tests as not met (pytest runs them all).
+Runs every case and lists by name those that cannot be compared, each with the reason, and those that are not met, each
+with the deviation that the code marks; ``--write`` puts the table into the README. The whole builds take minutes;
+``--quick`` does not run them and takes those for met that are not named beside their tests as not met (pytest runs
+them all).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import importlib
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -21,7 +23,8 @@ from tests.engine.test_oracle import reason as reason_of_oracle
 from tests.engine.web import serving
 from tests.fidelity import Fidelity
 from tests.recorded import RUNNERS, Case, read
-from tests.recorded_builds import RecordedBuilds, why_not
+from tests.recorded_builds import RecordedBuilds, deviation, why_not
+from tests.sections import rewritten
 
 FILES = {
     "dockerfile-parser.json": "the text of a Dockerfile, its lines, words and here-documents",
@@ -34,38 +37,57 @@ FILES = {
     "git-references.json": "addresses of Git repositories",
     "oci-documents.json": "manifests, indexes, configs",
     "builds-buildkit.json": "whole builds: BuildKit's own integration tests",
-    "builds-buildah.json": "whole builds: buildah's conformance tests",
+    "builds-buildah.json": "whole builds: buildah's conformance tests; of eight, only whether they can be built",
     "oracle.json": "whole builds and cache scenarios, recorded for this project",
 }
 """Every file that this project answers for, and what its cases are about."""
 
 _BEGIN, _END = "<!-- conformance: written by `python -m tests.conformance --write` -->", "<!-- end of conformance -->"
-Verdict = Callable[[Case], str]
-"""Says why a case is not met; empty where it is."""
+BY_DESIGN = "by design: "
+"""So begins the reason for which a test skips a case that says nothing which could be compared."""
+
+Judge = Callable[[Case], str]
+"""Says something of a case, why it is not met, for example; empty where there is nothing to say."""
 
 
-def unmet(*, quick: bool) -> dict[str, dict[str, str]]:
-    """Give for each file the cases that are not met, by name, with the reason."""
+class Found(NamedTuple):
+    """What became of the cases of one file: those that cannot be compared and those not met, by name, with reasons."""
+
+    cases: int
+    not_comparable: dict[str, str]
+    not_met: dict[str, str]
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """All cases, the comparable ones, those of them that are met."""
+        comparable = self.cases - len(self.not_comparable)
+        return self.cases, comparable, comparable - len(self.not_met)
+
+
+def findings(*, quick: bool) -> dict[str, Found]:
+    """Judge the cases of every file."""
     _import_the_tests()
     with ExitStack() as stack:
         builds = {} if quick else _builders(stack)
-        return {file: _unmet(file, _known(file) or _of_the_tests(file), builds.get(file)) for file in FILES}
+        return {file: _found(file, builds.get(file)) for file in FILES}
 
 
-def table(found: dict[str, dict[str, str]]) -> str:
+def table(found: dict[str, Found]) -> str:
     """Write the table in Markdown."""
-    counts = {file: (len(read(file)), len(read(file)) - len(found[file])) for file in FILES}
-    rows = [f"| {file} | {about} | {counts[file][0]} | {counts[file][1]} |" for file, about in FILES.items()]
-    rows.append(
-        f"| all | | {sum(all_of for all_of, _ in counts.values())} | {sum(met for _, met in counts.values())} |"
-    )
-    return "\n".join(["| file | what | cases | met |", "|---|---|---:|---:|", *rows])
+    counts = {about: found[file].counts for file, about in FILES.items()}
+    totals = (sum(column) for column in zip(*counts.values(), strict=True))
+    rows = [f"| {file} | {about} | {_cells(counts[about])} |" for file, about in FILES.items()]
+    head = ["| file | what | cases | comparable | met |", "|---|---|---:|---:|---:|"]
+    return "\n".join([*head, *rows, f"| all | | {_cells(totals)} |"])
 
 
-def written(readme: str, found: dict[str, dict[str, str]]) -> str:
+def _cells(numbers: Iterable[int]) -> str:
+    return " | ".join(map(str, numbers))
+
+
+def written(readme: str, found: dict[str, Found]) -> str:
     """Return the README with the table as it should be."""
-    before, _, rest = readme.partition(_BEGIN)
-    return f"{before}{_BEGIN}\n{table(found)}\n{_END}{rest.partition(_END)[2]}"
+    return rewritten(readme, _BEGIN, _END, table(found))
 
 
 def _import_the_tests() -> None:
@@ -75,13 +97,19 @@ def _import_the_tests() -> None:
             importlib.import_module(f"tests.{path.parent.name}.{path.stem}")
 
 
-def _unmet(file: str, *verdicts: Verdict | None) -> dict[str, str]:
-    """Ask one verdict after the other, up to the first that finds something."""
-    found = {}
+def _found(file: str, build: Judge | None) -> Found:
+    """Judge each case: is it known not to be comparable or not to be met, else what does its test or its build say?"""
+    is_build = file.startswith("builds-")
+    known = deviation if is_build else lambda case: reason_of_oracle(case["case"]) if "case" in case else ""
+    judge = build or (_of_the_tests(file) if file in RUNNERS else lambda case: "")
+    found = Found(len(read(file)), {}, {})
     for case in read(file):
-        reasons = (verdict(case) for verdict in verdicts if verdict)
-        if reason := next(filter(None, reasons), ""):
-            found[_name(case)] = reason
+        incomparable = why_not(case) if is_build else ""
+        said = "" if incomparable else known(case) or judge(case)
+        if incomparable or said.startswith(BY_DESIGN):
+            found.not_comparable[_name(case)] = incomparable or said.removeprefix(BY_DESIGN)
+        elif said:
+            found.not_met[_name(case)] = said
     return found
 
 
@@ -89,21 +117,14 @@ def _name(case: Case) -> str:
     return str(case["name"] if "name" in case else case["case"]["name"])
 
 
-def _known(file: str) -> Verdict | None:
-    """Give what is known beforehand of the cases of whole builds."""
-    if file == "oracle.json":
-        return lambda recorded: reason_of_oracle(recorded["case"])
-    return why_not if file.startswith("builds-") else None
-
-
-def _of_the_tests(file: str) -> Verdict:
-    def verdict(case: Case) -> str:
+def _of_the_tests(file: str) -> Judge:
+    def judge(case: Case) -> str:
         tests = [runner.test for runner in RUNNERS[file] if runner.takes(case)]
         return (
             next(filter(None, (_failure(test, case) for test in tests)), "") if tests else "not yet: no test takes it"
         )
 
-    return verdict
+    return judge
 
 
 def _failure(test: Callable[[Case], None], case: Case) -> str:
@@ -116,7 +137,7 @@ def _failure(test: Callable[[Case], None], case: Case) -> str:
     return ""
 
 
-def _builders(stack: ExitStack) -> dict[str, Verdict]:
+def _builders(stack: ExitStack) -> dict[str, Judge]:
     """Give what really builds the cases of whole builds."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True)))
     builds = RecordedBuilds(folder / "builds", stack.enter_context(serving({})))
@@ -128,16 +149,19 @@ def _builders(stack: ExitStack) -> dict[str, Verdict]:
     }
 
 
-def _lines(found: dict[str, dict[str, str]]) -> Iterator[str]:
-    for file, cases in found.items():
-        yield f"{file}: {len(read(file)) - len(cases)} / {len(read(file))}"
-        yield from (f"    {name}: {reason}" for name, reason in cases.items())
+def lines(found: dict[str, Found]) -> Iterator[str]:
+    """Tell of each file how many cases are met, and name the others."""
+    for file, of_file in found.items():
+        cases, comparable, met = of_file.counts
+        yield f"{file}: {cases} cases, {comparable} comparable, {met} met"
+        yield from (f"    not comparable: {name}: {reason}" for name, reason in of_file.not_comparable.items())
+        yield from (f"    not met: {name}: {reason}" for name, reason in of_file.not_met.items())
 
 
 def main() -> None:
-    """Print the cases that are not met; write the table if asked to."""
-    found = unmet(quick="--quick" in sys.argv)
-    print("\n".join(_lines(found)))
+    """Print the cases that cannot be compared and those not met; write the table if asked to."""
+    found = findings(quick="--quick" in sys.argv)
+    print("\n".join(lines(found)))
     if "--write" in sys.argv:
         README.write_text(written(README.read_text(), found))
 

@@ -15,6 +15,7 @@ __all__ = ["dockerd"]  # one daemon for all tests
 
 # How long an example takes says what else the machine is doing; speed has benchmarks of its own.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", settings.get_profile("untimed"), max_examples=5)
 settings.load_profile("untimed")
 
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tests.sections import rewritten
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 MARK = "Deviation: "
@@ -19,6 +21,14 @@ def deviations() -> list[tuple[str, str]]:
     return [(str(file.relative_to(ROOT)), text) for file in files for text in _marks(file.read_text())]
 
 
+def marked(module: str, words: str) -> str:
+    """Give the deviation that ``module`` marks with these words. Raises LookupError if it marks no such one."""
+    for path, text in deviations():
+        if path == f"dockersim/{module}" and words in text:
+            return text
+    raise LookupError(f"dockersim/{module} marks no deviation that says {words!r}")
+
+
 def table() -> str:
     """Write the table in Markdown."""
     rows = [f"| [{path.removeprefix('dockersim/')}]({path}) | {text} |" for path, text in deviations()]
@@ -27,9 +37,7 @@ def table() -> str:
 
 def written(readme: str) -> str:
     """Return the README with the table as it should be."""
-    before, _, rest = readme.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    return f"{before}{_BEGIN}\n{table()}\n{_END}{after}"
+    return rewritten(readme, _BEGIN, _END, table())
 
 
 def _marks(source: str) -> Iterator[str]:

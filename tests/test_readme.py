@@ -25,7 +25,7 @@ def test_the_table_of_deviations_is_what_the_code_says() -> None:
 def test_the_table_of_recorded_cases_is_what_the_tests_say() -> None:
     if not ORACLE.exists():
         pytest.skip("../shared/conformance is not here")
-    found = conformance.unmet(quick=True)
+    found = conformance.findings(quick=True)
     assert README.read_text() == conformance.written(README.read_text(), found), (
         "run python -m tests.conformance --write"
     )

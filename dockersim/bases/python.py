@@ -40,11 +40,19 @@ find-links = {WHEELS}
 disable-pip-version-check = true
 """
 
+# pip's own words, "from versions: none", do not tell that nobody was asked.
 _PIP = """\
 #!{python}
+import os
 import sys
 from pip._internal.cli.main import main
-sys.exit(main())
+code = main()
+offline = os.environ.get("PIP_CONFIG_FILE") != "/dev/null" and os.path.isdir("{wheels}")
+if code and offline and "install" in sys.argv:
+    known = ", ".join(sorted(name.split("-")[0] for name in os.listdir("{wheels}")))
+    print("pip asks no network in this image; it has " + known + ". "
+          "For PyPI, write ENV PIP_CONFIG_FILE=/dev/null into the Dockerfile.", file=sys.stderr)
+sys.exit(code)
 """
 
 
@@ -94,7 +102,7 @@ def _pip(files: FileSet, python: HostPython, program: str) -> None:
         if file.path == AUTHORITIES:
             _certificates(files, python, file.data)
     for name in ("pip", "pip3", f"pip{python.version}"):
-        files.text(f"{scripts}/{name}", _PIP.format(python=program), 0o755)
+        files.text(f"{scripts}/{name}", _PIP.format(python=program, wheels=WHEELS), 0o755)
     files.text("/etc/pip.conf", PIP_CONF)
     for package in closure(OFFERED):
         name, data = wheel(package)

@@ -1,4 +1,7 @@
-"""The options that ``build``, ``plan`` and ``step`` share: what changes how steps are run and found in the cache."""
+"""The options that ``build``, ``plan`` and ``step`` share: how steps are run and found in the cache, and what is lent.
+
+Each comes under the name that ``Engine.build`` and ``Engine.plan`` have for it.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,21 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+ssh = click.option("--ssh", "agents", multiple=True, metavar="default|ID[=SOCKET]",
+                   help="Lend an ssh agent to RUN --mount=type=ssh, and to what is fetched of Git")  # fmt: skip
+"""Which ssh agents there are."""
+
+_secret = click.option("--secret", "secrets", multiple=True, metavar="id=ID[,src=FILE|,env=NAME]",
+                       help="Lend a secret to RUN --mount=type=secret")  # fmt: skip
+
+
+def lending(command: Command) -> Command:
+    """Add the options of what a build lends to its commands."""
+    return _secret(ssh(command))
+
+
 def asking(command: Command) -> Command:
-    """Add the shared options; each comes under the name that ``Engine.build`` and ``Engine.plan`` have for it."""
+    """Add the shared options of how steps are run and found."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

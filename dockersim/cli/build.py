@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from dockersim.cli.asking import asking
+from dockersim.cli.asking import asking, lending
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.progress import CHOICES, Progress, progress_for, show_failure
 from dockersim.cli.session import Session, pairs, pass_session
@@ -37,10 +37,7 @@ class Source(Struct, frozen=True):
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to build")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Set metadata for an image")
-@click.option("--secret", "secrets", multiple=True, metavar="id=ID[,src=FILE|,env=NAME]",
-              help="Lend a secret to RUN --mount=type=secret")  # fmt: skip
-@click.option("--ssh", "agents", multiple=True, metavar="default|ID[=SOCKET]",
-              help="Lend an ssh agent to RUN --mount=type=ssh")  # fmt: skip
+@lending
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
 @click.option("--cache-to", multiple=True, metavar="type=local,dest=DIR[,mode=max]",
               help="Cache export destinations (also type=registry,ref=NAME)")  # fmt: skip
@@ -60,16 +57,8 @@ def build(
     session: Session,
     /,
     path: str,
-    tags: tuple[str, ...],
     file: str | None,
-    build_args: tuple[str, ...],
-    target: str | None,
-    labels: tuple[str, ...],
-    secrets: tuple[str, ...],
-    agents: tuple[str, ...],
-    no_cache: bool,
     pull: bool,
-    platform: str | None,
     progress: str,
     quiet: bool,
     iidfile: Path | None,
@@ -77,7 +66,7 @@ def build(
     call: str,
     sandbox: str | None,
     yes_stand_in: bool,
-    **asked: Any,
+    **typed: Any,
 ) -> None:
     """Build an image from a Dockerfile.
 
@@ -85,26 +74,19 @@ def build(
     Git repository (https://host/x.git#branch:folder), a tar archive or a Dockerfile. With - the Dockerfile, or a
     context as a tar archive, is read from stdin.
     """
+    check_places(trace, iidfile)
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
-    given, lendings = arguments(build_args, os.environ), lent(secrets, agents)
+    options = wanted(typed, os.environ)
     if call != "build":
-        check(session, engine, call, path, file, build_args=given, target=target, platform=platform,
-              agents=lendings.get("agents"))  # fmt: skip
+        with source_of(path, file) as source:
+            check(session, engine, call, source, options)
         return
-    names = tuple(parse_reference(tag).canonical() for tag in tags)
+    names = tuple(parse_reference(tag).canonical() for tag in options["tags"])
     shown = progress_for(progress, session, names, quiet=quiet)
     with source_of(path, file) as source:
         if pull:
-            from dockersim.cli.refresh import refresh_bases  # asks registries
-
-            text = source.text
-            if text is None:
-                text = engine.read_dockerfile(source.context, source.dockerfile, given, agents=lendings.get("agents"))
-            refresh_bases(engine, text, asked["build_contexts"], session.note)
-        begun = begin(
-            session, engine, source, shown, tags=tags, build_args=given, target=target, no_cache=no_cache,
-            labels=pairs(labels), platform=platform, **lendings, **asked,
-        )  # fmt: skip
+            refresh(session, engine, source, options)
+        begun = begin(session, engine, source, shown, **options)
         image_id = take(session, engine, begun, shown, trace, warn=not quiet and progress != "json")
     if iidfile is not None:
         write_whole(iidfile, image_id)
@@ -112,22 +94,25 @@ def build(
         click.echo(image_id)
 
 
-def check(
-    session: Session,
-    engine: Engine,
-    call: str,
-    path: str,
-    file: str | None,
-    **options: Any,
-) -> None:
+def check(session: Session, engine: Engine, call: str, source: Source, options: Mapping[str, Any]) -> None:
     """Run the build checks and nothing else. Raises DockersimError for another method than that."""
     if call != "check":
         raise DockersimError(f"--call={call} is not supported", hint="there are --call=build and --call=check")
     from dockersim.cli.checks import show_report  # a build shows its findings in another way, if it has any
 
-    with source_of(path, file) as source:
-        report = engine.check(source.context, source.dockerfile, text=source.text, **options)
-    show_report(session, report)
+    told = {name: options.get(name) for name in ("build_args", "target", "platform", "agents")}
+    show_report(session, engine.check(source.context, source.dockerfile, text=source.text, **told))
+
+
+def refresh(session: Session, engine: Engine, source: Source, options: Mapping[str, Any]) -> None:
+    """Pull the base images anew."""
+    from dockersim.cli.refresh import refresh_bases  # asks registries
+
+    text = source.text
+    if text is None:
+        arguments, agents = options["build_args"], options.get("agents")
+        text = engine.read_dockerfile(source.context, source.dockerfile, arguments, agents=agents)
+    refresh_bases(engine, text, options["build_contexts"], session.note)
 
 
 def begin(session: Session, engine: Engine, source: Source, shown: Progress, **options: object) -> Build:
@@ -189,7 +174,18 @@ def take(
 # ---------------------------------------------------------------- reading what was typed
 
 
-def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, str]) -> dict[str, str]:
+def wanted(typed: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read the options that were typed as what ``Engine.build`` takes; their names are the same."""
+    rest = {name: value for name, value in typed.items() if name not in ("secrets", "agents")}
+    return {
+        **rest,
+        "build_args": arguments(typed["build_args"], environment),
+        "labels": pairs(typed["labels"]),
+        **lent(typed["secrets"], typed["agents"], environment),
+    }
+
+
+def arguments(words: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, str]:
     """Read --build-arg: ``KEY=VALUE``, or KEY alone for its value in the environment; it is left out if not there."""
     given: dict[str, str] = {}
     for word in words:
@@ -201,13 +197,13 @@ def arguments(words: tuple[str, ...], environment: os._Environ[str] | dict[str, 
     return given
 
 
-def lent(secrets: tuple[str, ...], agents: tuple[str, ...]) -> dict[str, Any]:
+def lent(secrets: tuple[str, ...], agents: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, Any]:
     """Read --secret and --ssh, if either is given."""
     if not secrets and not agents:
         return {}
     from dockersim.cli.lending import find_agents, read_secrets
 
-    return {"secrets": read_secrets(secrets, os.environ), "agents": find_agents(agents, os.environ)}
+    return {"secrets": read_secrets(secrets, environment), "agents": find_agents(agents, environment)}
 
 
 @contextmanager
@@ -228,11 +224,18 @@ def source_of(path: str, file: str | None) -> Iterator[Source]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or as it was before."""
+    """Write a file so that it is there whole or as it was before. Raises DockersimError."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text, encoding="utf-8", errors="surrogateescape")
         draft.replace(path)
-    except OSError:
+    except OSError as error:
         draft.unlink(missing_ok=True)
-        raise
+        raise DockersimError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check_places(*files: Path | None) -> None:
+    """Raise DockersimError, before a long build, where one of the files could not be written after it."""
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise DockersimError(f"{file} cannot be written: there is no directory {file.parent}")

@@ -96,8 +96,11 @@ def run(
         engine = session.engine(sandbox=sandbox)
         _obtain(session, engine, image)
         if detach:
-            click.echo(engine.containers.run(options).id)
+            container = engine.containers.run(options)
+            click.echo(container.id)
+            _show_pages(session, container.ports)
             return
+        _show_pages(session, options.publish)
         code = engine.containers.run_attached(options, console_for(interactive=interactive))
     except DockersimError as error:
         _cannot_run(error)
@@ -245,6 +248,21 @@ def _obtain(session: Session, engine: Engine, name: str) -> None:
             session.note(status.line)
 
     engine.shipping.pull(name, show)
+
+
+def _show_pages(session: Session, published: tuple[Publish, ...]) -> None:
+    """Say where a browser finds the published ports, if it is not at localhost of this machine.
+
+    A port of 0 is not chosen yet.
+    """
+    if not published:
+        return
+    from dockersim.cli.pages import find_page  # most containers publish nothing
+
+    for port in sorted({one.host_port for one in published} - {0}):
+        page = find_page(port, os.environ)
+        if page is not None:
+            session.show_page(page)
 
 
 def _cannot_run(error: DockersimError) -> None:

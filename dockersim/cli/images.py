@@ -10,8 +10,8 @@ import click
 from dockersim.bases.resolution import stand_in_note
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.session import Session, age, pass_session
-from dockersim.content import collect
-from dockersim.digest import DiffID, Digest, short
+from dockersim.digest import short
+from dockersim.engine.pruning import sweep
 from dockersim.errors import DockersimError, ImageError
 from dockersim.images import HistoryRow as Step
 from dockersim.images import Image
@@ -139,7 +139,7 @@ def rmi(session: Session, names: tuple[str, ...], force: bool, no_prune: bool) -
 def prune(session: Session, everything: bool, force: bool) -> None:
     """Remove unused images, and the layers that neither an image nor the build cache needs."""
     what = "all images without at least one container associated to them" if everything else "all dangling images"
-    if not force and not _confirmed(session, f"WARNING! This will remove {what}."):
+    if not force and not session.confirmed(f"WARNING! This will remove {what}."):
         return
     store = session.engine().store
     used = images_in_use(session.engine())
@@ -147,13 +147,7 @@ def prune(session: Session, everything: bool, force: bool) -> None:
     removed = [str(line) for image in doomed for line in store.images.remove(image.id, force=True)]
     if removed:
         click.echo("\n".join(["Deleted Images:", *removed, ""]))
-    roots: list[Digest | DiffID] = [
-        *store.images.roots(),
-        *store.records.layers(),
-        *session.engine().containers.layers(),
-    ]
-    swept = collect(store.layers, roots)
-    click.echo(f"Total reclaimed space: {human_size(swept.size, 4)}")
+    click.echo(f"Total reclaimed space: {human_size(sweep(session.engine()).size, 4)}")
 
 
 # ---------------------------------------------------------------- rows
@@ -248,13 +242,6 @@ def _check_unused(engine: Engine, name: str, *, force: bool) -> None:
 def images_in_use(engine: Engine) -> set[str]:
     """Give the ids of the images that containers were made of."""
     return {container.image_id for container in engine.containers.list(all=True)}
-
-
-def _confirmed(session: Session, warning: str) -> bool:
-    click.echo(warning)
-    if not session.can_ask:
-        raise DockersimError("nobody is there to confirm", hint="use --force")
-    return bool(click.confirm("Are you sure you want to continue?", default=False))
 
 
 def _print_lines(lines: Iterable[str]) -> None:

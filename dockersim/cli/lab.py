@@ -25,7 +25,8 @@ from dockersim.errors import DockersimError
     show_default=True,
     help="Where your copy of the lessons is",
 )
-def lab(directory: Path, more: tuple[str, ...]) -> None:
+@click.option("--sandbox", help="Run the lessons' commands on this rung ('dockersim info' lists them)")
+def lab(directory: Path, sandbox: str | None, more: tuple[str, ...]) -> None:
     """Open JupyterLab on your own copy of the lessons.
 
     Lessons that are in the directory already stay as you left them. Options that are not ours go to JupyterLab.
@@ -34,6 +35,8 @@ def lab(directory: Path, more: tuple[str, ...]) -> None:
     copied = copy_missing(lessons_folder(), folder)
     click.echo(f"Your lessons are in {folder}" + (f" ({copied} new files)" if copied else ""))
     sys.stdout.flush()
+    if sandbox:
+        os.environ["DOCKERSIM_SANDBOX"] = sandbox  # for the kernels, which inherit it from JupyterLab
     # In a container, where people are root, JupyterLab wants to be told that this is known.
     root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     _become([sys.executable, "-m", "jupyterlab", *root, *more, str(folder)])

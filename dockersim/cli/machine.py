@@ -43,23 +43,30 @@ def version() -> None:
 
 
 @click.command()
+@click.option("--sandbox", help="Show what it would be like on this rung")
 @pass_session
-def info(session: Session) -> None:
-    """Show what this machine can do, and what is in the store."""
-    for title, rows in _sections(session):
+def info(session: Session, sandbox: str | None) -> None:
+    """Show what this machine can do, and what is in the store.
+
+    The rung marked * is the one in use; those above it say why they are not, and what would lift that.
+    """
+    asked = sandbox or session.engine().environment.get("DOCKERSIM_SANDBOX") or None
+    if sandbox:
+        session.engine(sandbox=sandbox).store.sandbox  # noqa: B018  # says why, if it cannot be
+    for title, rows in _sections(session, asked):
         click.echo(f"{title}:")
         for row in rows:
             click.echo(f" {row}" if row else "")
 
 
-def _sections(session: Session) -> Iterator[tuple[str, Iterator[str]]]:
+def _sections(session: Session, asked: str | None) -> Iterator[tuple[str, Iterator[str]]]:
     yield "Client", iter([f"Version: {release()}", f"Python: {platform.python_version()} ({sys.executable})"])
-    yield "Store", _store_rows(session)
-    yield "Sandbox, best rung first (RUN and containers)", _rung_rows(session)
+    yield "Store", _store_rows(session, asked)
+    yield "Sandbox, best rung first (RUN and containers)", _rung_rows(session, asked)
     yield "Practice registry", _registry_rows(session)
 
 
-def _store_rows(session: Session) -> Iterator[str]:
+def _store_rows(session: Session, asked: str | None) -> Iterator[str]:
     engine = session.engine()
     store = engine.store
     yield f"Root: {engine.root}"
@@ -67,7 +74,7 @@ def _store_rows(session: Session) -> Iterator[str]:
     if not engine.root.is_dir():
         yield "Images: 0 (nothing has been built here yet)"
         return
-    chosen = _chosen(engine.rungs(), engine.environment.get("DOCKERSIM_SANDBOX"))
+    chosen = _chosen(engine.rungs(), asked)
     form = "overlay (layers are stacked by the kernel)" if chosen and chosen.overlay else "copy (one tree per stage)"
     containers = engine.containers.list(all=True)
     yield f"Snapshots: {form}"
@@ -77,20 +84,18 @@ def _store_rows(session: Session) -> Iterator[str]:
     yield f"Blobs: {human_size(_size(engine.root / 'blobs'))}"
 
 
-def _rung_rows(session: Session) -> Iterator[str]:
-    engine = session.engine()
-    rungs = engine.rungs()
-    asked = engine.environment.get("DOCKERSIM_SANDBOX")
+def _rung_rows(session: Session, asked: str | None) -> Iterator[str]:
+    rungs = session.engine().rungs()
     chosen = _chosen(rungs, asked)
     for rung in rungs:
         mark = "*" if rung is chosen else " "
         yield f"{mark} {rung.name:<11} {'works' if rung.works else f'no: {rung.because}'}"
-        if not rung.works and rung.remedy:
+        if rung.remedy and (rung is chosen or not rung.works):
             yield f"{'':14}{rung.remedy}"
         if rung is chosen:
             yield from (f"{'':14}unlike Docker: {deviation}" for deviation in rung.deviations)
     if asked:
-        yield f"  (* chosen by DOCKERSIM_SANDBOX={asked})"
+        yield f"  ({'* chosen by name' if chosen else 'DOCKERSIM_SANDBOX names one that cannot be used'}: {asked})"
 
 
 def _chosen(rungs: tuple[Rung, ...], asked: str | None) -> Rung | None:

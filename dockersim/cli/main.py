@@ -34,6 +34,7 @@ COMMON: Final[Table] = {
     "info": ("machine:info", "Show what this machine can do, and what is in the store"),
 }
 MANAGEMENT: Final[Table] = {
+    "builder": ("main:builder", "Manage builds"),
     "container": ("main:container", "Manage containers"),
     "image": ("main:image", "Manage images"),
 }
@@ -59,6 +60,10 @@ OURS: Final[Table] = {
     "lab": ("lab:lab", "Open JupyterLab on the lessons"),
 }
 
+BUILDER: Final[Table] = {
+    "build": COMMON["build"],
+    "prune": ("builder:prune", "Remove build cache"),
+}
 IMAGE: Final[Table] = {
     "build": COMMON["build"],
     "history": COMMANDS["history"],
@@ -172,6 +177,7 @@ def _group(name: str, help_line: str, table: Table) -> Commands:
     return Commands(name, sections={"Commands": table}, help=help_line, no_args_is_help=True)
 
 
+builder = _group("builder", "Manage builds.", BUILDER)
 image = _group("image", "Manage images.", IMAGE)
 container = _group("container", "Manage containers.", CONTAINER)
 base = _group("base", "Base images that are made on this machine, without a registry.", BASE)

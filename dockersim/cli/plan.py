@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from dockersim.cli.asking import asking
+from dockersim.cli.asking import asking, ssh
 from dockersim.cli.boundary import FAILED, Ended
-from dockersim.cli.build import Source, arguments, show_unbegun, source_of
+from dockersim.cli.build import Source, arguments, lent, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine import Build, Engine
 from dockersim.errors import DockersimError
@@ -25,6 +25,7 @@ from dockersim.views.steps import cache_lines
 @click.option("--target", help="Set the target build stage to plan for")
 @click.option("--platform", help="Set platform, as linux/amd64")
 @asking
+@ssh
 @click.option("--why", is_flag=True, help="Explain each decision with the fields of the cache key")
 @pass_session
 def plan(
@@ -35,6 +36,7 @@ def plan(
     build_args: tuple[str, ...],
     target: str | None,
     platform: str | None,
+    agents: tuple[str, ...],
     why: bool,
     **asked: Any,
 ) -> None:
@@ -42,6 +44,7 @@ def plan(
 
     Nothing is run and nothing is written.
     """
+    lent((), agents, os.environ)  # a plan asks no server, but what could not be built is no plan
     engine = session.engine()
     with source_of(path, file) as source:
         predicted = _predict(

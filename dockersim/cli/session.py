@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
+    from dockersim.cli.pages import Page
     from dockersim.engine import Engine
 
 _SMALLEST_TIME: Final = "0001-01-01T00:00:00Z"
@@ -57,9 +58,22 @@ class Session:
         """Whether what was printed can be drawn over."""
         return not self.notebook and sys.stdout.isatty()
 
+    def confirmed(self, warning: str) -> bool:
+        """Print what will be lost, and ask. Raises DockersimError if nobody is there to answer."""
+        click.echo(warning)
+        if not self.can_ask:
+            from dockersim.errors import DockersimError
+
+            raise DockersimError("nobody is there to confirm", hint="use --force")
+        return bool(click.confirm("Are you sure you want to continue?", default=False))
+
     def note(self, text: str) -> None:
         """Print what is not the command's output: progress, warnings."""
         click.echo(text, err=not self.notebook)
+
+    def show_page(self, page: Page) -> None:
+        """Tell where a browser finds a published port; in a notebook that is a link."""
+        self.note(f"dockersim: {page}")
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -9,9 +9,9 @@ from typing import Any, TextIO
 
 import click
 
-from dockersim.cli.asking import asking
+from dockersim.cli.asking import asking, lending
 from dockersim.cli.boundary import FAILED, Ended
-from dockersim.cli.build import arguments, show_unbegun, source_of
+from dockersim.cli.build import arguments, lent, show_unbegun, source_of
 from dockersim.cli.session import Session, pass_session
 from dockersim.cli.walker import Walker
 from dockersim.errors import DockersimError
@@ -24,6 +24,7 @@ from dockersim.solver import CacheMoved, Event, OutputWritten
 @click.option("-f", "--file", "file", help='Name of the Dockerfile (default: "PATH/Dockerfile")')
 @click.option("--build-arg", "build_args", multiple=True, metavar="KEY[=VALUE]", help="Set build-time variables")
 @click.option("--target", help="Set the target build stage to build")
+@lending
 @click.option("--no-cache", is_flag=True, help="Do not use cache when building the image")
 @asking
 @click.option("--sandbox", help="Run commands on this rung ('dockersim info' lists them)")
@@ -37,6 +38,8 @@ def step(
     file: str | None,
     build_args: tuple[str, ...],
     target: str | None,
+    secrets: tuple[str, ...],
+    agents: tuple[str, ...],
     no_cache: bool,
     sandbox: str | None,
     yes_stand_in: bool,
@@ -48,11 +51,12 @@ def step(
     config, s a shell in a throw-away copy, r LINE run to a line, q quit, h help.
     """
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
+    lendings = lent(secrets, agents, os.environ)
     with source_of(path, file) as source:
         try:
             build = engine.build(
                 source.context, source.dockerfile, tags, arguments(build_args, os.environ), target, no_cache,
-                text=source.text, on_event=_stream, **asked,
+                text=source.text, on_event=_stream, **lendings, **asked,
             )  # fmt: skip
             build.prepare()
         except DockersimError as error:

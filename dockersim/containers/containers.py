@@ -27,6 +27,7 @@ from dockersim.containers.store import ContainerStore, NoSuchContainer
 from dockersim.digest import DiffID
 from dockersim.errors import ContainerError, DockersimError
 from dockersim.sandbox.contract import ProcessSpec, Sandbox, Stdio
+from dockersim.sandbox.nothing import check_can_run
 
 STOP_SECONDS = 10.0
 """How long docker stop waits before it kills."""
@@ -71,10 +72,11 @@ class Containers:
             self._store.check_name(options.name)
         taken = [record.address for record in self._store.all()]
         record = describe(image, options, options.name or self._free_name(), taken)
+        rung = self._parts.sandbox.rung
+        check_can_run(rung, record.argv)
         folder, lock = self._store.make_folder(record.id)
         try:
-            overlay = self._parts.sandbox.rung.overlay
-            make_root(folder, image.config.diff_ids, self._parts.layers, overlay=overlay)
+            make_root(folder, image.config.diff_ids, self._parts.layers, overlay=rung.overlay)
             self._store.add(record)
         except BaseException:
             self._store.remove(record)

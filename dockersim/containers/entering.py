@@ -38,7 +38,7 @@ def execute(request: Request, base: ProcessSpec, state: State, options: ExecOpti
     ``base`` is who runs it and with what environment. It stands on the rung that the container was started on. Raises
     CommandFailed if there is no such program.
     """
-    # Deviation: with proot, which has no pid namespaces, a command of docker exec goes on when its container has ended.
+    # Deviation: with proot or chroot, which have no pid namespaces, a command of docker exec outlives its container.
     process = _process(base, options)
     sandbox = stand_on(request.rung, request.scratch)
     with Pipes(feeds=options.interactive and not options.terminal) as pipes:

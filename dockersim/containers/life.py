@@ -13,7 +13,6 @@ lets go of it when its process ends, however that ends. The real thing is contai
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from typing import Final
@@ -22,6 +21,7 @@ from msgspec.structs import replace
 
 from dockersim.containers.record import State
 from dockersim.containers.signals import wait_for_process
+from dockersim.locks import try_lock
 
 KILLED: Final = 137
 """128 + SIGKILL: what containerd reports for a container whose shim is gone (``cleanupAfterDeadShim``)."""
@@ -65,19 +65,16 @@ class Folder:
     def hold(self, patience: float = _PATIENCE) -> int | None:
         """Take the lock and return its descriptor, whose closing lets go of it; None if somebody else has it."""
         try:
-            descriptor = os.open(self.at("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.at("lock"), os.O_RDWR | os.O_CREAT, 0o600)
         except FileNotFoundError:
             return None
         until = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    os.close(descriptor)
-                    return None
-                time.sleep(0.005)
+        while not try_lock(descriptor):
+            if time.monotonic() >= until:
+                os.close(descriptor)
+                return None
+            time.sleep(0.005)
+        return descriptor
 
     def is_held(self) -> bool:
         """Whether somebody has the lock now."""
@@ -127,7 +124,7 @@ class Folder:
     def write(self, name: str, text: str) -> None:
         """Replace a small file as a whole."""
         draft = self.at(f".{name}.{os.getpid()}")
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(draft, self.at(name))
 

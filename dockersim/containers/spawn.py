@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -75,6 +74,8 @@ def spawn(folder: Folder, stdio: Stdio) -> Shim:
 
 
 def _launch(folder: Folder, report: int, stdio: Stdio) -> None:
+    import fcntl  # not on Windows, where there are no containers, but lists of them
+
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     words = os.open(folder.at("shim.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     wanted = (nothing, words, words, report, stdio.stdin, stdio.stdout, stdio.stderr)

@@ -1,9 +1,8 @@
-"""What the disk says, as a StoreError of one plain line; and locks between processes."""
+"""What the disk says, as a StoreError of one plain line; and files that are locked by name."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dockersim.errors import StoreError
+from dockersim.locks import lock, try_lock
 
 _ADVICE = {
     errno.ENOSPC: ("the disk is full", "free some space, or set DOCKERSIM_HOME to a larger disk"),
@@ -40,16 +40,11 @@ def as_store_error(error: OSError, doing: str, path: os.PathLike[str] | str) -> 
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock on ``path`` among all processes and threads; the kernel lets go of it when the process
-    dies.
-
-    The lock belongs to this opening of the file, not to the process, so it also excludes other threads; it
-    must not be taken twice by one of them.
-    """
+    """Hold a lock on ``path`` among all processes and threads; see ``dockersim.locks``."""
     with told_plainly("lock", path):
         descriptor = _open_for_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        lock(descriptor, shared=shared)
         yield
     finally:
         os.close(descriptor)
@@ -57,16 +52,12 @@ def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
 
 def is_in_use(file: IO[Any]) -> bool:
     """Say whether a living process holds the lock of this file, by trying to take it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
+    return not try_lock(file.fileno())
 
 
 def mark_in_use(file: IO[Any]) -> None:
     """Lock a file for as long as it is open; see ``is_in_use``."""
-    fcntl.flock(file, fcntl.LOCK_EX)
+    lock(file.fileno())
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -83,7 +74,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def _open_for_lock(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:

@@ -59,11 +59,12 @@ def leased(content: ContentStore) -> Iterator[Digest]:
     for path in folder.iterdir() if folder.is_dir() else ():
         try:
             with path.open("rb") as file:
-                if not is_in_use(file):
-                    path.unlink(missing_ok=True)
-                    continue
+                dead = not is_in_use(file)
                 lines = file.read().decode("ascii", "replace").splitlines()
         except FileNotFoundError:
+            continue
+        if dead:
+            path.unlink(missing_ok=True)
             continue
         for line in lines:
             try:

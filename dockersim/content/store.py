@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from dockersim.oci import LAYOUT_FILE, LAYOUT_JSON, Index
 _CHUNK = 1 << 20
 _STALE_SECONDS = 60.0
 """How long a half-written file is kept: until its writer has locked it, it looks abandoned."""
+_MODE = 0o666 if sys.platform == "win32" else 0o444
+"""What is in the store is never changed. The mode counts for later openings, not for the one that makes a file. But
+Windows neither moves nor deletes what is read-only."""
 
 
 class ContentStore:
@@ -92,9 +96,7 @@ class ContentStore:
         path = self._ingest / f"{os.getpid()}-{os.urandom(6).hex()}"
         try:  # from here on, since a Ctrl-C may well arrive while the file is being made
             with told_plainly("write to", self._ingest):
-                # 0444: what is in the store is never changed. The mode counts for later openings, not for this
-                # one.
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE)
             with io.BufferedWriter(_BlobFile(descriptor, path)) as file:
                 mark_in_use(file)
                 yield Ingest(self, path, file)
@@ -170,8 +172,10 @@ class ContentStore:
         for path in self._ingest.iterdir() if self._ingest.is_dir() else ():
             try:
                 status = path.stat()
+                if now - status.st_mtime <= _STALE_SECONDS:
+                    continue
                 with path.open("rb") as file:
-                    dead = now - status.st_mtime > _STALE_SECONDS and not is_in_use(file)
+                    dead = not is_in_use(file)
                 if dead:
                     path.unlink()
                     freed += status.st_size
@@ -224,6 +228,7 @@ class Ingest:
         self.file.flush()
         if self._store.keep(digest):
             return
+        self.file.close()  # Windows moves no open file
         with self._store.sharing(), told_plainly("write to", self._path.parent):
             os.utime(self._path)
             self._path.replace(self._store.path(digest))

@@ -56,7 +56,12 @@ class IgnoreRules(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str, *, file: str = ".dockerignore") -> IgnoreRules:
         """Read an ignore file; DockerfileError where a pattern is malformed."""
-        rules = [_rule(pattern, line, file) for line, pattern in read_patterns(text)]
+        return cls.numbered(read_patterns(text), file=file)
+
+    @classmethod
+    def numbered(cls, patterns: Iterable[tuple[int, str]], *, file: str = ".dockerignore") -> IgnoreRules:
+        """Take patterns with their lines, such as those of ``lines``; DockerfileError where one is malformed."""
+        rules = [_rule(pattern, line, file) for line, pattern in patterns]
         return cls(tuple(rule for rule in rules if rule))
 
     @classmethod
@@ -67,6 +72,11 @@ class IgnoreRules(Struct, frozen=True):
         except DockerfileError as error:
             raise DockerfileError(error.message, at=at, hint=error.hint) from None
         return cls(tuple(rule for rule in rules if rule))
+
+    @property
+    def lines(self) -> tuple[tuple[int, str], ...]:
+        """Every rule with its line: what ``numbered`` takes."""
+        return tuple((rule.line, rule.text) for rule in self.rules)
 
     def decide(self, path: str) -> Decision:
         """Say whether ``path``, relative to the context, is left out, and by which rule."""

@@ -34,6 +34,9 @@ class Driver(Protocol):
     def answer(self, request: Request) -> Outcome:
         """Answer one request. Raises DockersimError where it cannot be done; the step then fails with it."""
 
+    def close(self) -> None:
+        """Let go of what answering has opened: the build has ended, well or badly. Repeatable."""
+
 
 class Build:
     """A build of one Dockerfile, standing on one of its steps.
@@ -134,7 +137,7 @@ class Build:
             return self.finished
 
     def cancel(self) -> None:
-        """Kill the command that is running, from any thread; the step then raises Cancelled and can be asked again."""
+        """Kill what is running or being fetched, from any thread; the step raises Cancelled and can be asked again."""
         self._source.cancel()
 
     # ------------------------------------------------------------ telling
@@ -222,6 +225,7 @@ class Build:
             raise  # the build has not failed: what was asked is still to be done, and can be asked for again
         except DockersimError as error:
             self.error = error
+            self._driver.close()
             # A failing step has been yielded as a step; its error waits until the next one is asked for.
             if not (self._taken and self._taken[-1].failed):
                 raise
@@ -254,6 +258,7 @@ class Build:
                 self._taken.append(Step(event, before, self._source))
             case BuildFinished():
                 self.finished = event
+                self._driver.close()
             case _:
                 pass
         self.tell(event)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from dockersim.filesystem import Entry, Kind, LayerEntry, Tree
 
 _RACY_NS = 50_000_000
 """A file younger than this when it was read may change again within one tick of the clock: do not trust its times."""
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
 
 _KINDS = {stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFIFO: Kind.FIFO}
 
@@ -82,7 +85,7 @@ class Context:
     def open(self, path: str) -> BinaryIO:
         """Open a regular file of the context for reading. Raises ContextError if it is gone or is a link by now."""
         try:
-            descriptor = os.open(self._where(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self._where(path), os.O_RDONLY | _NOFOLLOW)
         except OSError as error:
             raise ContextError(f"{path} of the build context cannot be read: {error.strerror}") from error
         return os.fdopen(descriptor, "rb")
@@ -150,7 +153,7 @@ class Context:
         yield Entry(
             path,
             kind,
-            mode=stat.S_IMODE(status.st_mode),
+            mode=_mode_of(status),
             size=status.st_size if kind is Kind.FILE else 0,
             mtime_ns=status.st_mtime_ns,
             link=os.readlink(where) if kind is Kind.SYMLINK else "",
@@ -194,6 +197,12 @@ class Context:
 def kind_of(status: os.stat_result) -> Kind | None:
     """Say what stands at a path; None for what no context can hold."""
     return _KINDS.get(stat.S_IFMT(status.st_mode))
+
+
+def _mode_of(status: os.stat_result) -> int:
+    """Give the permission bits of a path; what comes from Windows, which has none, may be run (fsutil, ``mkstat``)."""
+    mode = stat.S_IMODE(status.st_mode)
+    return (mode | 0o111) & 0o755 if sys.platform == "win32" else mode
 
 
 def _stamp_of(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -55,7 +55,7 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
         copying.add(Source("", digested_tree(repository, whole), None, repository))
     inline = InlineOrigin(op.inline)
     for name, _ in op.inline:
-        if "/" in name:
+        if "/" in name or name in (".", ".."):
             raise BuildError(
                 f"open /{name}: no such file or directory", hint="a here-document's name is that of a file"
             )

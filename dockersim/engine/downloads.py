@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,6 +26,8 @@ from dockersim.solver import CopyOp, Input, url_file_name
 
 if TYPE_CHECKING:
     import httpx
+
+    from dockersim.engine.fetching import Fetching
 
 _MODE = 0o600
 """What a downloaded file's permissions are, unless --chmod says otherwise (Dockerfile reference, ADD)."""
@@ -71,11 +73,17 @@ class DownloadOrigin(Struct, frozen=True):
 
 
 class Downloads:
-    """The downloads of one build. ``online`` False asks no server: only what is noted is known."""
+    """The downloads of one build. ``online`` False asks no server: only what is noted is known.
 
-    def __init__(self, content: ContentStore, notes: Path, *, online: bool = True) -> None:
+    ``fetching`` gives what another thread ends a download by.
+    """
+
+    def __init__(
+        self, content: ContentStore, notes: Path, fetching: Callable[[], Fetching], *, online: bool = True
+    ) -> None:
         self._content = content
         self._notes = notes
+        self._fetching = fetching
         self._online = online
         self._done: dict[str, Downloaded] = {}
 
@@ -116,6 +124,7 @@ class Downloads:
 
         from dockersim.registry.client.endpoint import is_loopback
 
+        self._fetching().begin()
         headers = {"User-Agent": "dockersim", "Accept-Encoding": "identity"}
         if noted is not None and noted.etag:
             headers["If-None-Match"] = noted.etag
@@ -140,8 +149,10 @@ class Downloads:
         if not answer.is_success:
             message = f"failed to load cache key: invalid response status {answer.status_code}"
             raise BuildError(message, hint=f"that is what {without_password(url)} answers")
+        fetching = self._fetching()
         with self._content.writer() as blob:
-            for piece in answer.iter_bytes(_CHUNK):
+            for piece in answer.iter_bytes():
+                fetching.check()
                 blob.write(piece)
             size = blob.size
             digest = blob.commit()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dockersim.analysis import Caution, ContextXray
     from dockersim.containers import Containers
     from dockersim.dockerfile import CheckReport
+    from dockersim.engine.fetching import Fetching
     from dockersim.engine.remotecache import RemoteCaches
     from dockersim.engine.shipping import Shipping
     from dockersim.sandbox import Rung
@@ -244,7 +245,7 @@ class Engine:
         return build_document(
             file=build.file, text=build.text, options=build.options, plan=build.plan,
             steps=[step.event for step in build.steps], finished=build.finished, error=build.error,
-            recording=build.recording, findings=build.findings,
+            recording=build.recording, findings=build.findings, ignore=build.ignore,
             diff_of=lambda event: steps[event.step.number].diff() if diffs else None,
         )  # fmt: skip
 
@@ -271,8 +272,11 @@ class Engine:
         return RunResult(ended.code, b"".join(pieces).decode("utf-8", "replace"))
 
     def cancel(self) -> None:
-        """Kill the command that runs in a build of this engine, from any thread; the build raises Cancelled."""
-        self.store.sandbox.cancel()
+        """Kill what runs or fetches for a build of this engine, from any thread; the build raises Cancelled."""
+        if "_fetching" in self.__dict__:
+            self._fetching.cancel()
+        if "sandbox" in self.store.__dict__:  # else nothing has run yet: none has to be chosen
+            self.store.sandbox.cancel()
 
     def close(self) -> None:
         """Close the root's database; what is asked for next opens it again. Repeatable."""
@@ -287,6 +291,13 @@ class Engine:
 
         passed = host_environment(self.environment)
         return Host(passed.env, passed.mounts, passed.because)
+
+    @cached_property
+    def _fetching(self) -> Fetching:
+        """What git is doing for builds."""
+        from dockersim.engine.fetching import Fetching  # most builds fetch nothing
+
+        return Fetching()
 
     @cached_property
     def containers(self) -> Containers:
@@ -317,7 +328,7 @@ class Engine:
         """Give the outside world of one build."""
         keep = dict(options.build_args).get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "t", "T", "true", "TRUE")
         manner = Manner(online, options.epoch is not None, keep, agent)
-        return Network(self.store, self.environment, manner, tell or (lambda event: None))
+        return Network(self.store, self.environment, manner, tell or (lambda event: None), lambda: self._fetching)
 
     def _contexts(self, opened: Opened, options: BuildOptions, network: Network) -> Contexts:
         named = named_contexts(options.contexts)

@@ -86,8 +86,13 @@ class ExecuteDriver:
                 image = self._store.images.put(config, layers, [parse_reference(name) for name in names])
                 if self._caches is not None:
                     self._caches.export(layers)
-                    self._caches.close()
                 return ImageCommitted(image.id, image.descriptor.digest, image.size)
+
+    def close(self) -> None:
+        """Close the connections to imported caches, and let those who prune have what was fetched."""
+        self._network.close()
+        if self._caches is not None:
+            self._caches.close()
 
     def _look_up(self, request: LookUpCache) -> CacheAnswer:
         """Ask the cache of this root, then the imported ones; what one of those has is kept here from now on."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import signal
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from dockersim.dockerfile.gitreference import SCHEMES
 from dockersim.dockerfile.passwords import without_password
+from dockersim.engine.fetching import Fetching
 from dockersim.errors import BuildError
 
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
@@ -44,10 +43,17 @@ class GitFailed(BuildError):
 class Git:
     """Calls git. ``environment`` is the host's; ``known_hosts`` remembers ssh servers, ``agent`` holds ssh keys."""
 
-    def __init__(self, environment: Mapping[str, str], known_hosts: Path, agent: Path | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], known_hosts: Path, fetching: Fetching, agent: Path | None = None
+    ) -> None:
+        self._fetching = fetching
         self._environment = environment
         self._known_hosts = known_hosts
         self._agent = agent
+
+    def begin(self) -> None:
+        """Begin a fetch: the calls that follow are ended by one ``Fetching.cancel``."""
+        self._fetching.begin()
 
     def ask(self, remote: str, *words: str) -> str:
         """Call git for something that it asks ``remote`` for, and return what it prints. Raises GitFailed."""
@@ -63,15 +69,12 @@ class Git:
         if program is None:
             raise BuildError(f"{without_password(remote)} cannot be fetched: there is no git here", hint="install git")
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        process = subprocess.Popen(
-            [program, *settings, *words], cwd=directory, env=self._variables(path), umask=_STANDARD_UMASK,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            errors="surrogateescape", start_new_session=True,
-        )  # fmt: skip
-        output, complaint = _follow(process)
-        if process.returncode:
-            raise GitFailed(without_password(_last_word(complaint)))
-        return output
+        done = self._fetching.run(
+            [program, *settings, *words], directory=directory, variables=self._variables(path), umask=_STANDARD_UMASK
+        )
+        if done.returncode:
+            raise GitFailed(without_password(_last_word(done.stderr)))
+        return done.stdout
 
     def _variables(self, path: str) -> dict[str, str]:
         known = shlex.quote(f'UserKnownHostsFile="{self._known_hosts}"')
@@ -101,20 +104,6 @@ class Git:
         given = {name: self._environment[name] for name in names if name in self._environment}
         without = {name: f"{given[name]},{_HERE}" if given.get(name) else _HERE for name in ("NO_PROXY", "no_proxy")}
         return given | without
-
-
-def _follow(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Wait for git and give what it printed; whatever ends the waiting, Ctrl-C included, ends git as well.
-
-    It is git's helpers that speak with servers, and they wait on when git alone is killed; so all of its group is. Only
-    where dockersim itself is killed outright nobody does this: then ``http.lowSpeedTime`` ends them.
-    """
-    with process:
-        try:
-            return process.communicate()
-        finally:
-            if process.returncode is None:  # so its number is still its own
-                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _last_word(stderr: str) -> str:

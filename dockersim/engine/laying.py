@@ -14,7 +14,7 @@ from dockersim.digest import DiffID
 from dockersim.errors import ContentError
 from dockersim.filesystem import Entry, Kind, Node
 from dockersim.filesystem.tree import Inode
-from dockersim.snapshots.disk import Contents, Disk, store_errors
+from dockersim.snapshots.disk import Contents, Disk, is_root, store_errors
 
 _CHUNK = 1 << 20
 
@@ -41,7 +41,7 @@ class _Layout:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._disk = Disk(privileged=os.geteuid() == 0)
+        self._disk = Disk(privileged=is_root())
         self._nothing = Contents(_NoLayers())
         self._first: dict[Inode, str] = {}
 
@@ -63,8 +63,7 @@ class _Layout:
     def _file(self, node: Node, path: str) -> None:
         with self._opener.open(node) as source, open(path, "xb") as copy:
             shutil.copyfileobj(source, copy, _CHUNK)
-            copy.flush()
-            self._disk.finish(copy.fileno(), node.entry)
+        self._disk.finish(path, node.entry)  # by its name, since Windows sets no times of open files
 
 
 class _NoLayers:

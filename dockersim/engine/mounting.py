@@ -19,10 +19,12 @@ from msgspec import Struct
 
 from dockersim.digest import chain_id, hex_of, sha256
 from dockersim.dockerfile import MountType, Sharing
+from dockersim.engine.keeping import hold
 from dockersim.engine.laying import lay_out
 from dockersim.engine.lent import Given
 from dockersim.engine.sources import LayersOrigin, Origin, mounted_node
 from dockersim.errors import BuildError
+from dockersim.locks import lock, try_lock
 from dockersim.sandbox import BindMount, TmpfsMount
 from dockersim.snapshots.disk import delete, store_errors
 from dockersim.solver import RunMount
@@ -128,6 +130,7 @@ class _Room:
             parent.mkdir(parents=True, exist_ok=True)
             with store_errors("opening a cache mount"):
                 self._caches[name] = _claim(self._stack, parent / name, one.mount.sharing)
+                self._stack.callback(os.close, hold(self._caches[name]))
                 if not self._caches[name].is_dir():
                     self._seed(self._caches[name], one, origin)
         kept = self._caches[name]
@@ -205,14 +208,10 @@ def _claim(stack: ExitStack, place: Path, sharing: Sharing | None) -> Path:
 
 
 def _lock(stack: ExitStack, place: Path, *, wait: bool) -> bool:
-    import fcntl  # not on Windows, where no command is run either
-
-    file = stack.enter_context(place.with_name(f"{place.name}.lock").open("w"))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    file = stack.enter_context(place.with_name(f"{place.name}.lock").open("wb"))
+    if wait:
+        lock(file.fileno())
+    return wait or try_lock(file.fileno())
 
 
 def _below(kept: Path, path: str) -> Path:
@@ -242,15 +241,11 @@ def _own_directory(stack: ExitStack, parent: Path, prefix: str) -> Path:
 
 def _locked(folder: str) -> int:
     """Lock a directory and give the descriptor that holds the lock. Raises BlockingIOError if somebody else does."""
-    import fcntl
-
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    if try_lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    raise BlockingIOError(f"{folder} is in use")
 
 
 def _sweep(parent: Path, prefix: str) -> None:

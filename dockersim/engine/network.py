@@ -19,6 +19,7 @@ from dockersim.solver import CopyOp, Event, Input, Inputs, RunMount
 
 if TYPE_CHECKING:
     from dockersim.engine.downloads import DownloadOrigin
+    from dockersim.engine.fetching import Fetching
     from dockersim.engine.remote import RemoteContexts
     from dockersim.engine.repositories import Repositories
 
@@ -43,20 +44,30 @@ class Fetched(Struct, frozen=True):
 
 
 class Network:
-    """The outside world of one build. ``environment`` is the host's, ``tell`` hears what is being fetched."""
+    """The outside world of one build. ``environment`` is the host's, ``tell`` hears what is being fetched.
+
+    ``fetching`` gives what another thread ends a fetch by.
+    """
 
     def __init__(
-        self, store: Store, environment: Mapping[str, str], manner: Manner, tell: Callable[[Event], None]
+        self,
+        store: Store,
+        environment: Mapping[str, str],
+        manner: Manner,
+        tell: Callable[[Event], None],
+        fetching: Callable[[], Fetching],
     ) -> None:
         self._store = store
         self._environment = environment
         self._manner = manner
         self._tell = tell
+        self._fetching = fetching
 
     @cached_property
     def downloads(self) -> Downloads:
         """Files of the web."""
-        return Downloads(self._store.content, self._store.root / "downloads", online=self._manner.online)
+        notes = self._store.root / "downloads"
+        return Downloads(self._store.content, notes, self._fetching, online=self._manner.online)
 
     @cached_property
     def repositories(self) -> Repositories:
@@ -65,7 +76,7 @@ class Network:
         from dockersim.engine.repositories import Repositories
 
         root = self._store.root / "repositories"
-        git = Git(self._environment, root / "known_hosts", self._manner.agent)
+        git = Git(self._environment, root / "known_hosts", self._fetching(), self._manner.agent)
         return Repositories(root, git, online=self._manner.online, dated=self._manner.dated)
 
     @cached_property
@@ -89,6 +100,11 @@ class Network:
         yield from self.downloads.inputs(op)
         if op.repositories:
             yield from self.repositories.inputs(op)
+
+    def close(self) -> None:
+        """Let go of what was fetched."""
+        if "repositories" in self.__dict__:
+            self.repositories.release()
 
     def fetch(self, op: CopyOp) -> Fetched:
         """Have everything here that ``op`` takes from elsewhere. Raises BuildError where it is not to be had."""

@@ -17,6 +17,7 @@ from dockersim.engine.running import process_of, run_in_snapshot
 from dockersim.engine.sources import Origin, OriginOf
 from dockersim.engine.store import Store
 from dockersim.filesystem import Entry, LayerEntry, content_bytes
+from dockersim.sandbox import check_can_run
 from dockersim.solver import CopyOp, Event, Execute, OutputWritten, RunMount, RunOp, StepResult, WorkdirOp
 
 _SECOND = 1_000_000_000
@@ -69,6 +70,7 @@ class Performer:
         below = self._store.files(request.layers)
         output = _Output(request, self._on_event)
         store, sandbox = self._store, self._store.sandbox
+        check_can_run(sandbox.rung, op.argv)
         with mounted(store.root, self._wanted(op, request), self._given, op.script) as ready:
             ended, layer = run_in_snapshot(
                 store.snapshots, sandbox, store.layers, request.layers,

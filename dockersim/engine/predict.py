@@ -59,3 +59,9 @@ class PredictDriver:
                 return elsewhere or answer
             case Execute() | CommitImage():
                 return StepResult(None, done=False)
+
+    def close(self) -> None:
+        """Let go of imported caches and of what was fetched."""
+        self._network.close()
+        if self._caches is not None:
+            self._caches.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from dockersim.content import Database
@@ -68,10 +68,13 @@ class StepRecords:
             if used % _EVERY == 0:
                 connection.execute("DELETE FROM step WHERE used <= ?", (used - _MOST,))
 
-    def forget(self) -> int:
-        """Forget every step: the next builds run all of theirs. Return how many were known."""
+    def forget(self, kept: Container[DiffID] = ()) -> tuple[str, ...]:
+        """Forget every step but those whose layers are ``kept``; return the digests of their keys."""
         with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM step").rowcount
+            rows = connection.execute("SELECT key, result FROM step ORDER BY used").fetchall()
+            gone = tuple(key for key, result in rows if json.loads(result)["layer"] not in kept)
+            connection.executemany("DELETE FROM step WHERE key = ?", ((key,) for key in gone))
+        return gone
 
     def layers(self) -> list[DiffID]:
         """List every layer that the cache knows."""

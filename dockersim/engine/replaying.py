@@ -28,6 +28,9 @@ class ReplayDriver:
             raise ContentError("the recording ends here: the build was not finished, or failed, when it was recorded")
         return outcome
 
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
 
 class TraceSource:
     """The file systems of a recorded build: the paths are known from the diffs, contents are not in a trace."""
@@ -53,9 +56,9 @@ def replay(document: str | bytes | Mapping[str, object], on_event: EventSink | N
     Raises ContentError if it is no trace.
     """
     trace = read(document if isinstance(document, str | bytes) else json.dumps(document))
-    solver = solve(parse(trace.text, file=trace.file), trace.options)
+    solver = solve(parse(trace.text, file=trace.file), trace.options, trace.ignore)
     build = Build(solver, ReplayDriver(trace.recording), TraceSource(trace), on_event, trace.text)
-    build.options, build.file = trace.options, trace.file
+    build.options, build.file, build.ignore = trace.options, trace.file, trace.ignore
     if trace.findings is not None:
         build.findings = trace.findings
     return build

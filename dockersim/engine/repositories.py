@@ -7,14 +7,16 @@ which commit a ref meant when it was last asked for, so that a prediction needs 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import finalize
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from dockersim.content.disk import locked, write_whole
+from dockersim.content.disk import locked, told_plainly, write_whole
 from dockersim.digest import hex_of, sha256
 from dockersim.dockerfile import NO_RULES
 from dockersim.dockerfile.passwords import without_password
@@ -22,6 +24,7 @@ from dockersim.engine.checkout import check_out
 from dockersim.engine.commit import Commit, ask, is_commit
 from dockersim.engine.context import Context
 from dockersim.engine.git import Git
+from dockersim.engine.keeping import hold
 from dockersim.engine.sources import ContextOrigin
 from dockersim.errors import BuildError
 from dockersim.solver import CopyOp, Input
@@ -45,6 +48,9 @@ class Repositories:
         self.online = online
         self._dated = dated
         self._asked: dict[tuple[str, str], Commit] = {}
+        self._held: dict[Path, int] = {}
+        self.release = finalize(self, _close, self._held)  # who never ends a build lets go with it, too
+        """Let those who prune have the checkouts."""
 
     def inputs(self, op: CopyOp) -> Iterator[Input | None]:
         """Name the repositories of ``op`` for its key, by their commits; None for one that nothing is known of."""
@@ -81,7 +87,7 @@ class Repositories:
         wanted = self._settled(reference)
         commit = self.find(wanted)
         place = self._place(commit.key(wanted)) if commit else None
-        return place if place is not None and place.is_dir() else None
+        return place if place is not None and place.is_dir() and self._hold(place).is_dir() else None
 
     def checkout(self, reference: GitReference) -> Path:
         """Give the folder of the files, fetching them if they are not here. Raises BuildError."""
@@ -90,9 +96,10 @@ class Repositories:
         if commit is None:
             message = f"it is not known which commit {without_password(wanted.remote)} stands at"
             raise BuildError(f"{_NO_KEY}: {message}")
-        place = self._place(commit.key(wanted))
+        place = self._hold(self._place(commit.key(wanted)))
         with locked(place.with_name(f"{place.name}.lock")):
             if not place.is_dir():
+                self._git.begin()
                 check_out(self._git, wanted, commit, place)
         return place
 
@@ -102,12 +109,21 @@ class Repositories:
         dated = replace(reference, mtime="commit") if self._dated and not reference.mtime else reference
         return replace(dated, remote=f"https://{dated.remote}", looks_local=False) if dated.looks_local else dated
 
+    def _hold(self, place: Path) -> Path:
+        """See to it that a checkout is not pruned while this build may read it."""
+        if place not in self._held:
+            with told_plainly("hold a repository in", place.parent):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                self._held[place] = hold(place)
+        return place
+
     def _place(self, key: str) -> Path:
         return self._root / "checkouts" / hex_of(sha256(key.encode("utf-8", "surrogateescape")))[:32]
 
     # ------------------------------------------------------------ the network
 
     def _ask(self, reference: GitReference) -> Commit:
+        self._git.begin()
         commit = ask(self._git, reference)
         write_whole(self._note(reference), json.dumps(to_builtins(commit)).encode("utf-8", "surrogateescape"))
         return commit
@@ -125,6 +141,11 @@ class Repositories:
             return Commit(**fields)
         except (OSError, ValueError, TypeError):
             return None  # no note, or one cut short: the server is asked anew
+
+
+def _close(held: dict[Path, int]) -> None:
+    while held:
+        os.close(held.popitem()[1])
 
 
 def _named(reference: GitReference) -> Commit | None:

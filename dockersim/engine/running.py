@@ -12,8 +12,9 @@ from dockersim.engine.lent import Host
 from dockersim.engine.mounting import Mounted
 from dockersim.engine.users import account
 from dockersim.filesystem import Entry, Kind, LayerEntry
-from dockersim.sandbox import Exit, OutputSink, ProcessSpec, Sandbox
+from dockersim.sandbox import Exit, OutputSink, ProcessSpec, Sandbox, check_can_run
 from dockersim.snapshots.contract import SnapshotKey, Snapshotter
+from dockersim.snapshots.ledger import Ledger
 from dockersim.solver import RunOp
 
 HOSTNAME = "buildkitsandbox"
@@ -58,7 +59,8 @@ def run_in_snapshot(
     key = SnapshotKey(f"run-{secrets.token_hex(8)}")
     try:
         ended = sandbox.run(snapshots.prepare(key, below), process, output)
-        layer = _write(snapshots, key, layers, finish)
+        ledger = Ledger(process.uid, process.gid, ended.recorded)
+        layer = _write(snapshots, key, ledger, layers, finish)
         if ended.code == 0:
             snapshots.commit(key, layer.diff_id)
         return ended, layer
@@ -74,6 +76,7 @@ def try_out(
     output: OutputSink,
 ) -> Exit:
     """Run ``process`` in a throw-away copy of ``below``; nothing of what it changes is kept."""
+    check_can_run(sandbox.rung, process.argv)
     key = SnapshotKey(f"try-{secrets.token_hex(8)}")
     try:
         return sandbox.run(snapshots.prepare(key, below), process, output)
@@ -82,10 +85,14 @@ def try_out(
 
 
 def _write(
-    snapshots: Snapshotter, key: SnapshotKey, layers: LayerStore, finish: Callable[[LayerEntry], LayerEntry]
+    snapshots: Snapshotter,
+    key: SnapshotKey,
+    ledger: Ledger,
+    layers: LayerStore,
+    finish: Callable[[LayerEntry], LayerEntry],
 ) -> Layer:
     with layers.new_layer() as new:
-        for entry in snapshots.changes(key).entries:
+        for entry in snapshots.changes(key, ledger).entries:
             if isinstance(entry, Entry) and entry.kind is Kind.FILE:
                 with snapshots.open_file(key, entry) as content:
                     new.add(finish(entry), content)

@@ -115,6 +115,8 @@ class InlineOrigin(Struct, frozen=True):
 
 def matched(op: CopyOp, origin: Origin) -> tuple[Matched, ...]:
     """Find the sources that ``op`` names. Raises ContextError in BuildKit's words for one that is not there."""
+    # Deviation: BuildKit looks for all sources of a COPY at the same time; of several sources that are not there it
+    # tells of any, dockersim of the first.
     try:
         find = _with_parents if op.parents else _plain
         return tuple(found for pattern in op.patterns for found in find(op, origin.tree, pattern))

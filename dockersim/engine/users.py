@@ -13,6 +13,10 @@ from dockersim.errors import BuildError
 _MOST = 1 << 20
 """A passwd file larger than this many bytes is not read."""
 
+_LAST_USER, _LAST_OWNER = 2**31 - 1, 2**32 - 1
+"""The largest numbers of a process's user (moby/sys/user, ``maxID``), and of a file's owner."""
+_DIGITS = 20
+
 
 class Account(Struct, frozen=True):
     """The numbers behind a USER, and the home directory."""
@@ -32,13 +36,15 @@ def account(files: Files, user: str) -> Account:
     name = name or "0"
     people, groups = _rows(files, "/etc/passwd", 6), _rows(files, "/etc/group", 3)
     person = _person(people, name)
-    if person is None and not name.isdigit():
+    number = _read(name, _LAST_USER)
+    if person is None and number is None:
         raise BuildError(f"unable to find user {name}: no matching entries in passwd file")
-    uid, gid, home = (int(person[2]), int(person[3]), person[5]) if person else (int(name), 0, "/")
+    uid, gid, home = (int(person[2]), int(person[3]), person[5]) if person else (number or 0, 0, "/")
     if group:
         gid = _group(groups, group)
         return Account(uid, gid, (gid,), home or "/")
-    members = tuple(int(row[2]) for row in groups if person and person[0] in row[3].split(",") and row[2].isdigit())
+    found = (_read(row[2], _LAST_USER) for row in groups if person and person[0] in row[3].split(","))
+    members = tuple(number for number in found if number is not None)
     return Account(uid, gid, tuple(dict.fromkeys((gid, *members))), home or "/")
 
 
@@ -60,7 +66,13 @@ def owner(files: Files, chown: str) -> tuple[int, int]:
 
 
 def _number(name: str) -> int | None:
-    return 0 if name in ("root", "") else int(name) if name.isdecimal() else None
+    return 0 if name in ("root", "") else _read(name, _LAST_OWNER)
+
+
+def _read(text: str, last: int) -> int | None:
+    """Read a number of ASCII digits that is at most ``last``."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if is_number and int(text) <= last else None
 
 
 def _named(files: Files, path: str, name: str) -> list[str] | None:
@@ -68,25 +80,26 @@ def _named(files: Files, path: str, name: str) -> list[str] | None:
     if not files.tree.children():
         raise BuildError("invalid user index: -1", hint=f"there is no image below that could know {name}")
     columns = 6 if path == "/etc/passwd" else 3
-    rows = (row for row in _rows(files, path, columns) if row[0] == name and row[2].isdecimal())
-    return next((row for row in rows if columns == 3 or row[3].isdecimal()), None)
+    rows = (row for row in _rows(files, path, columns) if row[0] == name and _read(row[2], _LAST_OWNER) is not None)
+    return next((row for row in rows if columns == 3 or _read(row[3], _LAST_OWNER) is not None), None)
 
 
 def _person(people: list[list[str]], name: str) -> list[str] | None:
     """Find a person by name, else by number."""
     for column in (0, 2):
         for row in people:
-            if row[column] == name and row[2].isdigit() and row[3].isdigit():
+            if row[column] == name and None not in (_read(row[2], _LAST_USER), _read(row[3], _LAST_USER)):
                 return row
     return None
 
 
 def _group(groups: list[list[str]], name: str) -> int:
     for row in groups:
-        if row[0] == name and row[2].isdigit():
-            return int(row[2])
-    if name.isdigit():
-        return int(name)
+        if row[0] == name and (found := _read(row[2], _LAST_USER)) is not None:
+            return found
+    number = _read(name, _LAST_USER)
+    if number is not None:
+        return number
     raise BuildError(f"unable to find group {name}: no matching entries in group file")
 
 

@@ -91,8 +91,8 @@ class Unpacking:
         """Find the file that a hard link of an archive is a further name of."""
         path = joined(self._root, self._inside(member.link))
         node = self._making.find(path)
-        if node is None or node.children is not None:
-            reason = "no such file or directory" if node is None else "operation not permitted"
+        if node is None or node.children is not None or path in self._making.marks:
+            reason = "operation not permitted" if node and node.children is not None else "no such file or directory"
             raise BuildError(f"link /{member.link} /{member.path}: {reason}", hint="a hard link needs its file")
         return path
 

@@ -10,8 +10,8 @@ The law of this package: it shows and asks, it decides nothing. All it shows is 
 
 >>> from dockersim.jupyter.arguments import parse_cell
 >>> cell = parse_cell("-t my-flask-app --build-arg V=1 app")
->>> cell.tags, cell.build_args, cell.context
-(('my-flask-app',), (('V', '1'),), 'app')
+>>> cell.options["tags"], cell.options["build_args"], cell.path
+(('my-flask-app',), {'V': '1'}, 'app')
 """
 
 from __future__ import annotations

@@ -1,65 +1,70 @@
-"""The line of ``%%dockerfile``, read as docker reads that of ``docker build``."""
+"""The line of ``%%dockerfile``, read as that of ``dockersim build``: its options are the very same ones."""
 
 from __future__ import annotations
 
-import argparse
+import os
 import shlex
-from typing import NoReturn
+from pathlib import Path
+from typing import Any
 
+import click
 from msgspec import Struct
 
+from dockersim.cli.build import build, wanted
 from dockersim.errors import DockersimError
+
+_NOT_HERE = ("progress", "quiet")
+"""Options of ``build`` about a terminal: a cell shows its progress in its own way."""
 
 
 class DockerfileCell(Struct, frozen=True):
-    """What a ``%%dockerfile`` line asks for. ``file`` is only the name that errors show."""
+    """What a ``%%dockerfile`` line asks for. ``file`` is only the name that errors show.
 
-    context: str = "."
-    tags: tuple[str, ...] = ()
-    build_args: tuple[tuple[str, str], ...] = ()
-    file: str | None = None
-    target: str = ""
-    no_cache: bool = False
-    step: bool = False
+    ``options`` are those of ``Engine.build``; all else has the names that ``dockersim build`` gives it.
+    """
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Raise instead of ending the kernel."""
-        raise DockersimError(f"%%dockerfile: {message}", hint="%%dockerfile --help lists the options")
+    path: str
+    file: Path | None
+    step: bool
+    call: str
+    pull: bool
+    iidfile: Path | None
+    trace: Path | None
+    sandbox: str | None
+    yes_stand_in: bool
+    options: dict[str, Any]
 
 
 def parse_cell(line: str) -> DockerfileCell | None:
     """Read the line; None if it only asked for help, which has then been printed. Raises DockersimError."""
-    parser = _parser()
     try:
-        found = parser.parse_args(shlex.split(line))
+        words = shlex.split(line)
     except ValueError as error:
         raise DockersimError(f"%%dockerfile {line}: {error}", hint="close the quotes") from None
-    if found.help:
-        print(parser.format_help())
+    try:
+        typed = cell_command().make_context("%%dockerfile", words).params
+    except click.exceptions.Exit:
         return None
-    pairs = tuple(_pair(text) for text in found.build_arg)
-    return DockerfileCell(found.context, tuple(found.tag), pairs, found.file, found.target, found.no_cache, found.step)
+    except click.UsageError as error:
+        message = error.format_message().rstrip(".")
+        raise DockersimError(f"%%dockerfile: {message}", hint="%%dockerfile --help lists the options") from None
+    own = {name: typed.pop(name) for name in DockerfileCell.__struct_fields__ if name != "options"}
+    if own["step"] and (own["trace"] or own["iidfile"] or own["call"] != "build"):
+        message = "%%dockerfile: --step ends before the build does: it goes with none of --trace, --iidfile, --check"
+        raise DockersimError(message, hint="leave one of them out")
+    return DockerfileCell(**own, options=wanted(typed, os.environ))
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise DockersimError(f"%%dockerfile: --build-arg {text}: it must be NAME=VALUE")
-    return name, value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="%%dockerfile", description="Build the text of this cell.", add_help=False, allow_abbrev=False
+def cell_command() -> click.Command:
+    """Make a command of the options of ``dockersim build``, for a text that is here already."""
+    shared = [one for one in build.params if isinstance(one, click.Option) and one.name not in (*_NOT_HERE, "file")]
+    return click.Command(
+        "%%dockerfile",
+        params=[
+            click.Argument(["path"], default=".", metavar="PATH | URL"),
+            click.Option(["--step"], is_flag=True, help="Show the build in a stepper, before its first step"),
+            click.Option(["-f", "--file"], type=click.Path(path_type=Path), help="What to call this text in errors"),
+            *shared,
+        ],
+        help="Build the text of this cell.",
     )
-    parser.add_argument("context", nargs="?", default=".", metavar="PATH", help="the build context (default: .)")
-    parser.add_argument("-t", "--tag", action="append", default=[], metavar="NAME", help="a name for the image")
-    parser.add_argument("--step", action="store_true", help="show the build in a stepper, before its first step")
-    parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="set an ARG")
-    parser.add_argument("-f", "--file", metavar="NAME", help="what to call this Dockerfile in errors")
-    parser.add_argument("--target", default="", metavar="STAGE", help="the stage to build")
-    parser.add_argument("--no-cache", action="store_true", help="run every step")
-    parser.add_argument("-h", "--help", action="store_true", help="show this")
-    return parser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import socket
@@ -17,6 +16,7 @@ from typing import Final
 from dockersim.cli.lessons import lessons_folder
 from dockersim.engine import Engine
 from dockersim.errors import DockersimError
+from dockersim.locks import try_lock
 from dockersim.registry import stop
 
 _PREFIX: Final = "dockersim-lesson-"
@@ -112,19 +112,24 @@ def _copy(source: str, target: str) -> None:
 def _sweep(within: Path) -> None:
     """Clear the places of this user's lessons whose kernel is gone: nobody holds their lock."""
     for place in within.glob(f"{_PREFIX}*"):
-        if place.is_symlink() or not place.is_dir() or place.stat().st_uid != os.getuid():
+        if place.is_symlink() or not place.is_dir() or not _is_ours(place):
             continue
         lock = _lock(place)
         if lock is not None:
             _leave(place, lock)
 
 
+def _is_ours(place: Path) -> bool:
+    return not hasattr(os, "getuid") or place.stat().st_uid == os.getuid()
+
+
 def _lock(place: Path) -> int | None:
     """Take the lock of a place; None if a lesson holds it. It is let go when the kernel ends, however it ends."""
-    lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:  # somebody else sweeps it
+        return None
+    if not try_lock(lock):
         os.close(lock)
         return None
     return lock
@@ -133,6 +138,7 @@ def _lock(place: Path) -> int | None:
 def _leave(place: Path, lock: int) -> None:
     _clear(place)
     os.close(lock)
+    shutil.rmtree(place, ignore_errors=True)  # Windows deletes no open file, so the lock has to go last
 
 
 def _clear(place: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import tempfile
@@ -12,11 +13,15 @@ from typing import Any
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
 
+from dockersim.cli.boundary import Ended
+from dockersim.cli.build import Source, check, check_places, refresh, write_whole
+from dockersim.cli.session import Session
 from dockersim.engine import Engine
-from dockersim.engine.build import Build
+from dockersim.engine.build import Build, EventSink
 from dockersim.errors import DockersimError
 from dockersim.jupyter.arguments import DockerfileCell, parse_cell
 from dockersim.jupyter.failures import CommandFailed
+from dockersim.oci import parse_reference
 from dockersim.solver import Event
 from dockersim.views import PlainProgress, step_table, steps_html
 from dockersim.views.findings import findings_summary
@@ -54,24 +59,36 @@ class DockerMagics(Magics):
 
     @cell_magic
     def dockerfile(self, line: str, cell: str) -> Any:
-        """Build the text of the cell: ``%%dockerfile [-t NAME] [--step] [--build-arg NAME=VALUE] [PATH]``."""
+        """Build the text of the cell, with the options of ``docker build``: ``%%dockerfile [--step] [-t NAME]``."""
         asked = parse_cell(line)
         if asked is None:
             return None
         if asked.step:
             from dockersim.jupyter.stepper import Stepper  # ipywidgets takes its time to import
 
-            return Stepper(begin(asked, cell))
-        build = begin(asked, cell)
-        build.listen(_Printer(build.options.names))
+            return Stepper(begin(_engine(asked), asked, cell))
+        if asked.call != "build":
+            check_cell(asked, cell)
+        else:
+            self._build(asked, cell)
+        return None
+
+    def _build(self, asked: DockerfileCell, text: str) -> None:
+        """Build to the end, and show the table of steps however it ends."""
+        check_places(asked.trace, asked.iidfile)
+        engine = _engine(asked)
+        build = begin(engine, asked, text, _Printer(asked.options["tags"]))
         try:
-            build.finish()
+            finished = build.finish()
         finally:
             if build.findings:
                 print(f"\n{findings_summary(build.findings)}", flush=True)
             if build.steps:
                 _show_table(self.shell, build)
-        return None
+            if asked.trace is not None:
+                write_whole(asked.trace, json.dumps(engine.trace(build)))
+        if asked.iidfile is not None and finished.image is not None:
+            write_whole(asked.iidfile, finished.image.image_id)
 
 
 @contextmanager
@@ -91,17 +108,24 @@ def _reading(cell: str) -> Iterator[None]:
             sys.stdin = before
 
 
-def begin(asked: DockerfileCell, text: str) -> Build:
+def begin(engine: Engine, asked: DockerfileCell, text: str, on_event: EventSink | None = None) -> Build:
     """Begin the build that a cell asks for; nothing of the text is written to disk."""
-    return Engine().build(
-        asked.context,
-        asked.file,
-        asked.tags,
-        dict(asked.build_args),
-        asked.target or None,
-        asked.no_cache,
-        text=text,
-    )
+    if asked.pull:
+        refresh(Session(notebook=True), engine, Source(asked.path, asked.file, text), asked.options)
+    return engine.build(asked.path, asked.file, text=text, on_event=on_event, **asked.options)
+
+
+def check_cell(asked: DockerfileCell, text: str) -> None:
+    """Run the build checks over a cell. Raises CommandFailed if they find anything."""
+    source = Source(asked.path, asked.file, text)
+    try:
+        check(Session(notebook=True), _engine(asked), asked.call, source, asked.options)
+    except Ended as ended:
+        raise CommandFailed("%%dockerfile --check", ended.code) from None
+
+
+def _engine(asked: DockerfileCell) -> Engine:
+    return Engine(sandbox=asked.sandbox, stand_ins=asked.yes_stand_in)
 
 
 def _show_table(shell: Any, build: Build) -> None:
@@ -115,9 +139,9 @@ def _show_table(shell: Any, build: Build) -> None:
 def run_command(words: list[str]) -> int:
     """Run a command of the command line in this process and return its exit code; it prints its errors itself."""
     from dockersim.cli.main import main
-    from dockersim.cli.session import Session
+    from dockersim.jupyter.pages import NotebookSession
 
-    return int(main.main(args=words, prog_name="docker", standalone_mode=False, obj=Session(notebook=True)))
+    return int(main.main(args=words, prog_name="docker", standalone_mode=False, obj=NotebookSession()))
 
 
 class _Printer:
@@ -125,7 +149,7 @@ class _Printer:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._progress = PlainProgress(time.monotonic)
-        self._progress.naming(*names)
+        self._progress.naming(*(parse_reference(name).canonical() for name in names))
 
     def __call__(self, event: Event) -> None:
         for line in self._progress.feed(event):

@@ -30,6 +30,7 @@ from dockersim.sandbox.contract import (
     OverlayRoot,
     ProcessSpec,
     ProgramNotFound,
+    Recorded,
     RootFilesystem,
     Rung,
     RungName,
@@ -40,6 +41,7 @@ from dockersim.sandbox.contract import (
     TmpfsMount,
 )
 from dockersim.sandbox.ladder import ORDER, choose, known_rungs, stand_on
+from dockersim.sandbox.nothing import check_can_run
 from dockersim.sandbox.passthrough import Passthrough, host_environment
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Passthrough",
     "ProcessSpec",
     "ProgramNotFound",
+    "Recorded",
     "RootFilesystem",
     "Rung",
     "RungName",
@@ -62,6 +65,7 @@ __all__ = [
     "Stdio",
     "Stream",
     "TmpfsMount",
+    "check_can_run",
     "choose",
     "host_environment",
     "known_rungs",

@@ -37,6 +37,11 @@ class DirectoryRoot(Struct, frozen=True):
 
     path: Path
 
+    @property
+    def aside(self) -> Path:
+        """Where a sandbox that cannot mount moves what it must hide of the directory while a process runs."""
+        return self.path.with_name(f"{self.path.name}.aside")
+
 
 RootFilesystem = OverlayRoot | DirectoryRoot
 
@@ -84,11 +89,30 @@ class ProcessSpec(Struct, frozen=True):
     terminal: bool = False
 
 
+class Recorded(Struct, frozen=True):
+    """What a process made of one file that the disk could not hold; None is as it was.
+
+    ``handle`` tells the file from another that has its inode later on; empty where the disk knows no such thing.
+    ``device`` is a node's type (S_IFCHR or S_IFBLK), its major and its minor number: an empty file holds its place.
+    """
+
+    handle: bytes
+    uid: int | None = None
+    gid: int | None = None
+    device: tuple[int, int, int] | None = None
+
+
 class Exit(Struct, frozen=True):
-    """How a process ended: ``code`` is 0 to 255 (128 + N when signal N killed it); ``seconds`` of wall time."""
+    """How a process ended: ``code`` is 0 to 255 (128 + N when signal N killed it); ``seconds`` of wall time.
+
+    On a rung without other users, ``recorded`` is by inode what the process would have done to owners and devices;
+    ``recorded_all`` says that nothing of it was missed.
+    """
 
     code: int
     seconds: float
+    recorded: Mapping[int, Recorded] = field(default_factory=dict)
+    recorded_all: bool = False
 
 
 class Rung(Struct, frozen=True):

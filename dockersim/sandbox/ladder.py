@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
 import sys
 from pathlib import Path
 
-from msgspec import to_builtins
+import msgspec
 
 from dockersim.errors import SandboxError
 from dockersim.sandbox.contract import Rung, RungName, Sandbox
 from dockersim.sandbox.nothing import NoSandbox
+from dockersim.sandbox.reasons import process_status, settings
 
 ORDER: tuple[RungName, ...] = ("namespaces", "userns", "chroot", "proot", "none")
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What the probe found, and what that depends on."""
+
+    key: list[str]
+    rungs: tuple[Rung, ...]
 
 
 def choose(name: str | None, scratch: Path) -> Sandbox:
@@ -45,6 +52,8 @@ def stand_on(rung: Rung, scratch: Path) -> Sandbox:
         program = shutil.which("proot") or "proot"
         how = {"mode": "proot", "program": program, "scratch": str(scratch / "proot")}
         return RunnerSandbox(rung, how | {"without_seccomp": rung.proot_without_seccomp})
+    if rung.name == "chroot":
+        return RunnerSandbox(rung, {"mode": "chroot", "beside": False})
     return RunnerSandbox(rung, {"mode": "start", "user_namespace": rung.name == "userns"})
 
 
@@ -52,34 +61,50 @@ def known_rungs(scratch: Path) -> tuple[Rung, ...]:
     """Tell what each rung is good for here, without trying again what was tried since the last boot."""
     cache = scratch / "rungs.json"
     key = _key(scratch)
-    try:
-        kept = json.loads(cache.read_bytes())
-        if kept["key"] == key:
-            return tuple(Rung(**(rung | {"deviations": tuple(rung["deviations"])})) for rung in kept["rungs"])
-    except (OSError, ValueError, KeyError, TypeError):  # none yet, or cut short, or another version's
-        pass
+    kept = _read(cache)
+    if kept is not None and kept.key == key and tuple(rung.name for rung in kept.rungs) == ORDER:
+        return kept.rungs
     from dockersim.sandbox.probe import probe
 
     rungs = probe(scratch)
-    _keep(cache, {"key": key, "rungs": [to_builtins(rung) for rung in rungs]})
+    _keep(cache, _Found(key, rungs))
     return rungs
 
 
+def _read(cache: Path) -> _Found | None:
+    """Read what was found out before; None if that is nothing, or cut short, or another version's."""
+    try:
+        return msgspec.json.decode(cache.read_bytes(), type=_Found)
+    except (OSError, ValueError, msgspec.DecodeError):
+        return None
+
+
 def _key(scratch: Path) -> list[str]:
-    """Name all that the answer depends on; a new boot may have brought another kernel or other settings."""
+    """Name all that the answer depends on.
+
+    A new boot may bring another kernel; who reads what would lift a refusal may do so at once; the same root on disk
+    may be used inside of a container and outside; and a new version of dockersim may do it differently.
+    """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:  # not Linux
         boot = ""
     user = str(os.geteuid()) if hasattr(os, "geteuid") else ""
-    return [boot, user, sys.version, sys.executable, platform.release(), shutil.which("proot") or "", str(scratch)]
+    here = [boot, user, sys.version, sys.executable, platform.release(), shutil.which("proot") or "", str(scratch)]
+    return [*here, *process_status().values(), *settings(), _version()]
 
 
-def _keep(cache: Path, document: object) -> None:
+def _version() -> str:
+    """Tell versions of the runner apart by when its files were written; asking for the package's takes longer."""
+    runner = Path(__file__).parent
+    return str(max(file.stat().st_mtime_ns for folder in (runner, runner / "inside") for file in folder.glob("*.py")))
+
+
+def _keep(cache: Path, found: _Found) -> None:
     """Write ``document`` so that a reader sees all of it or nothing."""
     draft = cache.with_suffix(f".{os.getpid()}")
     try:
-        draft.write_text(json.dumps(document), encoding="utf-8")
+        draft.write_bytes(msgspec.json.encode(found))
         draft.replace(cache)
     except OSError:  # then the next program finds out for itself
         draft.unlink(missing_ok=True)

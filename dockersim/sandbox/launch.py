@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dockersim.errors import SandboxError
-from dockersim.sandbox.contract import Exit, Inhabitant, ProgramNotFound, Stdio
+from dockersim.sandbox.contract import Exit, Inhabitant, ProgramNotFound, Recorded, Stdio
 from dockersim.sandbox.inside import wire
 
 _HOME = str(Path(__file__).parent)
@@ -66,7 +66,8 @@ class Launched:
             if message is None or message[0] != "exited":
                 why = message[1] if message else "it was killed"
                 raise SandboxError(f"the process that watched the command failed: {why}")
-            self._exit = Exit(message[1], seconds)
+            _, code, rows, is_complete = message
+            self._exit = Exit(code, seconds, {row[0]: _recorded(*row[1:]) for row in rows}, is_complete)
         return self._exit
 
     def kill(self, signal: int) -> None:
@@ -130,6 +131,12 @@ def _spawn(descriptors: list[int]) -> int:
         )
     except OSError as error:
         raise SandboxError(f"Python cannot start itself ({sys.executable}): {error.strerror}") from error
+
+
+def _recorded(handle: bytes, uid: int, gid: int, kind: int, device: int) -> Recorded:
+    """Read a row of the ledger that the runner kept (``inside/ledger.py``)."""
+    node = (kind, os.major(device), os.minor(device)) if kind else None
+    return Recorded(handle, None if uid < 0 else uid, None if gid < 0 else gid, node)
 
 
 def _readable(descriptor: int, timeout: float | None) -> bool:

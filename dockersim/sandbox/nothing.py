@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Sequence
 
 from dockersim.errors import SandboxError
 from dockersim.sandbox.contract import (
@@ -18,6 +18,16 @@ from dockersim.sandbox.contract import (
 )
 
 
+def check_can_run(rung: Rung, argv: Sequence[str]) -> None:
+    """Raise SandboxError where no command can be run: asked before a root file system is laid out for one."""
+    if rung.name == "none":
+        raise _refusal(rung, argv)
+
+
+def _refusal(rung: Rung, argv: Sequence[str]) -> SandboxError:
+    return SandboxError(f"commands cannot be run on this machine: {' '.join(argv)}", hint=rung.remedy)
+
+
 class NoSandbox:
     """Runs nothing. Building up to the first RUN, planning, replaying, pushing and pulling need no more."""
 
@@ -31,23 +41,19 @@ class NoSandbox:
 
     def run(self, root: RootFilesystem, process: ProcessSpec, output: OutputSink) -> Exit:
         """Raise SandboxError."""
-        self._refuse(process)
+        raise _refusal(self._rung, process.argv)
 
     def cancel(self) -> None:
         """Do nothing, as nothing runs."""
 
     def start(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Running:
         """Raise SandboxError."""
-        self._refuse(process)
+        raise _refusal(self._rung, process.argv)
 
     def enter(self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio) -> Running:
         """Raise SandboxError."""
-        self._refuse(process)
+        raise _refusal(self._rung, process.argv)
 
     def dial(self, inhabitant: Inhabitant) -> Dialer:
         """Raise SandboxError."""
         raise SandboxError("nothing runs in this sandbox")
-
-    def _refuse(self, process: ProcessSpec) -> NoReturn:
-        hint = "use Linux (WSL2, a virtual machine or Binder will do), install proot, or replay a recorded build"
-        raise SandboxError(f"commands cannot be run on this machine: {' '.join(process.argv)}", hint=hint)

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from dockersim.errors import Cancelled, SandboxError
 from dockersim.sandbox.contract import (
     BindMount,
     Dialer,
+    DirectoryRoot,
     Exit,
     Inhabitant,
     OutputSink,
@@ -23,10 +26,14 @@ from dockersim.sandbox.contract import (
     Stdio,
     TmpfsMount,
 )
+from dockersim.sandbox.deviations import of_one_user
 from dockersim.sandbox.etc import etc_files
 from dockersim.sandbox.inside.wire import start_time
 from dockersim.sandbox.launch import Launched, launch
 from dockersim.sandbox.pump import pump
+
+_ONLY_FILES = ("chroot", "proot")
+"""The rungs without namespaces: processes and network are the host's."""
 
 
 class RunnerSandbox:
@@ -53,6 +60,7 @@ class RunnerSandbox:
             if process.terminal:
                 return self._run_at_terminal(root, process)
             ended = pump(lambda stdio: self._remember(self._launch(root, process, stdio)), process.stdin, output)
+            self._note_what_was_recorded(ended)
         except ProgramNotFound as error:
             output("stderr", f"runc run failed: unable to start container process: {error.message}\n".encode())
             ended = Exit(1, 0.0)  # not the shell's 127: runc could not even begin
@@ -75,7 +83,7 @@ class RunnerSandbox:
 
     def enter(self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio) -> Running:
         """Start ``process`` beside ``inhabitant``; see the contract."""
-        if self._rung.name == "proot":
+        if self._rung.name in _ONLY_FILES:
             return self._enter_directory(root, inhabitant, process, stdio)
         where = {"mode": "enter", "pid": inhabitant.pid, "started": inhabitant.started}
         return _begin(self._describe(root, process) | where, stdio)
@@ -84,18 +92,23 @@ class RunnerSandbox:
         """Get a way to make connections where ``inhabitant`` lives."""
         from dockersim.sandbox.dialer import HostDialer, NamespaceDialer  # need ``socket``, a build doesn't
 
-        return HostDialer() if self._rung.name == "proot" else NamespaceDialer(inhabitant)
+        return HostDialer() if self._rung.name in _ONLY_FILES else NamespaceDialer(inhabitant)
 
     def _enter_directory(
         self, root: RootFilesystem, inhabitant: Inhabitant, process: ProcessSpec, stdio: Stdio
     ) -> Running:
-        """Start a further proot in the directory of the first: there are no namespaces to enter."""
+        """Start a further process in the directory of the first: there are no namespaces to enter."""
         if start_time(inhabitant.pid) != inhabitant.started:
             raise SandboxError("the command cannot be started: the process has ended")
-        return _begin(self._describe(root, process), stdio)
+        return _begin(self._describe(root, process) | {"beside": True}, stdio)
 
     def _launch(self, root: RootFilesystem, process: ProcessSpec, stdio: Stdio) -> Launched:
-        return launch(self._describe(root, process), stdio)
+        return launch(self._describe(root, process) | {"ledger": self._rung.name == "userns"}, stdio)
+
+    def _note_what_was_recorded(self, ended: Exit) -> None:
+        """Say in the rung's deviations what the last process has shown: whether owners could be recorded."""
+        if self._rung.name == "userns":
+            self._rung = replace(self._rung, deviations=of_one_user(recorded=ended.recorded_all))
 
     def _run_at_terminal(self, root: RootFilesystem, process: ProcessSpec) -> Exit:
         """Run ``process`` with a terminal of its own, wired to the caller's; its output goes there."""
@@ -133,6 +146,7 @@ class RunnerSandbox:
             "network": process.network,
             "address": process.address,
             "terminal": process.terminal,
+            "ledger": False,
             "mounts": [_describe_mount(mount) for mount in process.mounts],
             "files": etc_files(process, apt_as_root=self._rung.name in ("userns", "proot")),
         }
@@ -157,7 +171,8 @@ def _describe_root(root: RootFilesystem) -> dict[str, Any]:
     if isinstance(root, OverlayRoot):
         lower = [_absolute(path) for path in root.lower]
         return {"lower": lower, "upper": _absolute(root.upper), "work": _absolute(root.work)}
-    return {"path": _absolute(root.path)}
+    real = DirectoryRoot(Path(_absolute(root.path)))
+    return {"path": str(real.path), "aside": str(real.aside)}
 
 
 def _describe_mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from dockersim.digest import DiffID
 from dockersim.filesystem.entry import Entry, LayerEntry
 from dockersim.sandbox.contract import RootFilesystem
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 
 SnapshotKey = NewType("SnapshotKey", str)
 """The caller's name of one snapshot in the making: letters, digits, ``-`` and ``_``."""
@@ -48,9 +49,10 @@ class Snapshotter(Protocol):
         Before: ``key`` is new. After: the root file system shows the layers, and nothing else. Not repeatable.
         """
 
-    def changes(self, key: SnapshotKey) -> Changes:
+    def changes(self, key: SnapshotKey, ledger: Ledger = NOTHING_RECORDED) -> Changes:
         """Tell what is different in ``key`` from the layers it was prepared from, as BuildKit would. Repeatable.
 
+        ``ledger`` knows the owners of the process that ran in it, for where the disk does not.
         Costs in proportion to what changed (overlay), or one scan of metadata (copy).
         """
 

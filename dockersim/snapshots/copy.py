@@ -7,8 +7,13 @@ with the manifest that was taken when the tree was last known: size, times, inod
 changed files. A snapshot that is discarded is not cleaned up: what it changed is found, and put back, when
 the directory is next used.
 
+Two trees share no file: a hard link would let a command change both. Nor do they share blocks with the layers they
+are made from (reflinks of btrfs and XFS), as contents stand in a tar at multiples of 512 bytes, not of the disk's
+blocks; the kernel finds the few large ones for which it can be done (``copy_file_range``).
+
 On disk: ``slots/N/tree`` the directory, ``slots/N/state`` the layers it stands at and its manifest,
-``slots/N/dirty`` a mark that the tree may have been changed since then.
+``slots/N/dirty`` a mark that the tree may have been changed since then. ``slots/N/tree.aside`` is what a sandbox
+that was killed had moved out of the tree; the layers have it too, so that it is deleted and the tree put back.
 """
 
 from __future__ import annotations
@@ -28,8 +33,9 @@ from dockersim.filesystem import Entry, Kind, LayerEntry, Tree, Whiteout, layer_
 from dockersim.sandbox.contract import DirectoryRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors
 from dockersim.snapshots.layout import Layout
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import read_written, scan
 from dockersim.snapshots.sweep import Claim, claim, claim_new, new_path
 
@@ -54,17 +60,30 @@ class _Slot(Struct):
     def tree(self) -> str:
         return f"{self.claim.path}/tree"
 
+    @property
+    def root(self) -> DirectoryRoot:
+        return DirectoryRoot(Path(self.tree))
+
+
+class _State(Struct, frozen=True):
+    """What a state file says: the layers that a directory stands at, and its manifest."""
+
+    stamp: tuple[int, int]
+    layers: tuple[DiffID, ...]
+    manifest: Manifest
+
 
 class CopySnapshotter:
     """Keeps plain directories below ``root`` and moves them from step to step."""
 
     def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
-        can_own = os.geteuid() == 0 if privileged is None else privileged
+        can_own = is_root() if privileged is None else privileged
         self._root = f"{root}/slots"
         self._source = source
         self._disk = Disk(privileged=can_own, keep_usable=not can_own)
         self._chains = Chains(source)
         self._active: dict[SnapshotKey, _Slot] = {}
+        self._known: dict[str, _State] = {}  # what was read last, as reading it takes as long as the scan
 
     def prepare(self, key: SnapshotKey, layers: Sequence[DiffID]) -> DirectoryRoot:
         """Move a directory to ``layers``, or take it as it is if it stands there; see
@@ -80,14 +99,14 @@ class CopySnapshotter:
                 claimed.release()
                 raise
         self._active[key] = slot
-        return DirectoryRoot(Path(slot.tree))
+        return slot.root
 
-    def changes(self, key: SnapshotKey) -> Changes:
+    def changes(self, key: SnapshotKey, ledger: Ledger = NOTHING_RECORDED) -> Changes:
         """Scan the directory and compare it with its manifest; see ``Snapshotter.changes``."""
         slot = self._find(key)
         with store_errors("the changes of a step cannot be read"):
             before = self._chains.tree(slot.layers)
-            slot.changes = layer_from(before, self._written(slot, before))
+            slot.changes = layer_from(before, self._written(slot, before, ledger))
         return Changes(slot.changes)
 
     def open_file(self, key: SnapshotKey, entry: Entry) -> BinaryIO:
@@ -102,7 +121,10 @@ class CopySnapshotter:
         layers = slot.layers if layer is None else (*slot.layers, layer)
         with store_errors("a snapshot cannot be kept"):
             self._make_usable(slot, entries)
-            _save(slot.claim.path, layers, slot.scanned)
+            if layer is not None:
+                self._set_times(slot, self._source.entries(layer))
+            if layers != slot.layers or slot.scanned != slot.manifest:
+                self._save(slot.claim.path, layers, slot.scanned)
             os.unlink(f"{slot.claim.path}/dirty")
         self.discard(key)
 
@@ -128,6 +150,18 @@ class CopySnapshotter:
                 if mode != entry.mode:
                     os.chmod(f"{slot.tree}/{entry.path}", mode)
                     slot.scanned[entry.path] = _row(os.lstat(f"{slot.tree}/{entry.path}"))
+
+    def _set_times(self, slot: _Slot, stored: Sequence[LayerEntry]) -> None:
+        """Give what a process made the time that its layer says, where SOURCE_DATE_EPOCH has made that another one.
+
+        Else a file of which only a link count changes later, or its mode and back, would look changed.
+        """
+        for entry in stored:
+            row = slot.scanned.get(entry.path)
+            if isinstance(entry, Entry) and row and row[1] != entry.mtime_ns:
+                path = f"{slot.tree}/{entry.path}"
+                os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+                slot.scanned[entry.path] = _row(os.lstat(path))
 
     def _find(self, key: SnapshotKey) -> _Slot:
         if key not in self._active:
@@ -159,27 +193,29 @@ class CopySnapshotter:
         """Make a directory show ``layers``, at the cost of what is different from what it shows now."""
         slot = self._load(claimed)
         dirty = f"{claimed.path}/dirty"
-        if slot.layers == layers and not os.path.exists(dirty):
-            _mark(dirty)
-            return slot
-        wanted = self._chains.tree(layers)
-        actual = self._actual(slot)
+        was_changed = os.path.exists(dirty)
         _mark(dirty)
-        layout = Layout(slot.tree, self._disk, self._source, whiteouts=False)
+        if slot.layers == layers and not was_changed:
+            return slot
+        delete(str(slot.root.aside))
+        wanted = self._chains.tree(layers)
+        actual = self._actual(slot) if was_changed else self._chains.tree(slot.layers)
+        layout = Layout(slot.tree, self._disk, self._source, whiteouts=False, empty=not os.listdir(slot.tree))
         layout.make(layer_between(actual, wanted), wanted)
         self._disk.finish(slot.tree, wanted.root.entry)
         manifest = {path: _row(status) for path, status in scan(slot.tree)}
-        _save(claimed.path, layers, manifest)
+        self._save(claimed.path, layers, manifest)
         return _Slot(claimed, layers, manifest)
 
     def _load(self, claimed: Claim) -> _Slot:
         """Read what a directory stands at; if that cannot be told it is begun anew."""
         tree = f"{claimed.path}/tree"
         try:
-            with open(f"{claimed.path}/state", encoding="utf-8") as file:
-                layers, manifest = json.loads(file.readline()), json.loads(file.readline())
-            self._chains.tree(layers)
-            return _Slot(claimed, tuple(layers), manifest)
+            known = self._known.get(claimed.path)
+            if known is None or known.stamp != _stamp(claimed.path):
+                known = self._known[claimed.path] = _read(claimed.path)
+            self._chains.tree(known.layers)
+            return _Slot(claimed, known.layers, known.manifest)
         except (FileNotFoundError, ValueError, DockersimError):
             delete(f"{claimed.path}/state")
             delete(tree)
@@ -187,13 +223,21 @@ class CopySnapshotter:
             _mark(f"{claimed.path}/dirty")
             return _Slot(claimed, (), {})
 
+    def _save(self, folder: str, layers: Sequence[DiffID], manifest: Manifest) -> None:
+        """Write the state as a whole: two lines of JSON, the layers and the manifest."""
+        draft = f"{folder}/state.new"
+        with open(draft, "w", encoding="utf-8") as file:
+            file.write(json.dumps(list(layers)) + "\n" + json.dumps(manifest, separators=(",", ":")) + "\n")
+        os.replace(draft, f"{folder}/state")
+        self._known[folder] = _State(_stamp(folder), tuple(layers), manifest)
+
     def _actual(self, slot: _Slot) -> Tree:
         """Tell what really is in the directory, after a process that was killed, or a snapshot that was
         discarded."""
         before = self._chains.tree(slot.layers)
         return before.apply(self._written(slot, before))
 
-    def _written(self, slot: _Slot, before: Tree) -> list[LayerEntry]:
+    def _written(self, slot: _Slot, before: Tree, ledger: Ledger = NOTHING_RECORDED) -> list[LayerEntry]:
         """List what is different from the manifest: one scan, and a closer look at what it shows."""
         found, changed, scanned = slot.manifest, [], {}
         replaced = set()
@@ -206,7 +250,9 @@ class CopySnapshotter:
                     replaced.add(path)
         slot.scanned = scanned
         gone = [path for path in found if path not in scanned and _is_directory(scanned, path.rpartition("/")[0])]
-        written = list(read_written(self._disk, slot.tree, changed, before, overlay=False, replaced=replaced))
+        written = read_written(
+            self._disk, slot.tree, changed, before, overlay=False, replaced=replaced, gone=gone, ledger=ledger
+        )
         return [*(Whiteout(path) for path in gone), *written]
 
 
@@ -219,15 +265,20 @@ def _is_directory(manifest: Manifest, path: str) -> bool:
 
 
 def _mark(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
-def _save(folder: str, layers: Sequence[DiffID], manifest: Manifest) -> None:
-    """Write the state as a whole: two lines of JSON, the layers and the manifest."""
-    draft = f"{folder}/state.new"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(json.dumps(list(layers)) + "\n" + json.dumps(manifest, separators=(",", ":")) + "\n")
-    os.replace(draft, f"{folder}/state")
+def _stamp(folder: str) -> tuple[int, int]:
+    """Tell one state file of a directory from the next, which is another file."""
+    status = os.stat(f"{folder}/state")
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(folder: str) -> _State:
+    stamp = _stamp(folder)
+    with open(f"{folder}/state", encoding="utf-8") as file:
+        layers, manifest = json.loads(file.readline()), json.loads(file.readline())
+    return _State(stamp, tuple(layers), manifest)
 
 
 def _layers_of(folder: str) -> tuple[DiffID, ...]:

@@ -24,6 +24,7 @@ from dockersim.errors import ContentError, StoreError
 from dockersim.filesystem import Entry, Kind
 
 CHUNK = 1 << 20
+_SIZE_WITH_USER, _CAPABILITIES_WITHOUT_USER = 24, 2
 KINDS = {
     stat.S_IFREG: Kind.FILE,
     stat.S_IFDIR: Kind.DIRECTORY,
@@ -34,6 +35,11 @@ KINDS = {
 }
 """What scanning finds; sockets are left out, as in containerd: a socket file without its program means
 nothing."""
+
+
+def is_root() -> bool:
+    """Tell whether this process may give files to others, and make devices; on Windows nobody may."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 class TarSource(Protocol):
@@ -107,7 +113,7 @@ class Disk:
 
     def make_file(self, path: str, entry: Entry, layer: DiffID | None, contents: Contents) -> None:
         """Make a regular file with its content, mode, owner, attributes and time."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             if layer is not None and entry.kind is Kind.FILE:
                 contents.copy(layer, entry, descriptor)
@@ -121,13 +127,17 @@ class Disk:
             os.symlink(entry.link, path)
             if self.privileged:
                 os.chown(path, entry.uid, entry.gid, follow_symlinks=False)
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
-        elif entry.kind is Kind.FILE or (not self.privileged and entry.kind is not Kind.FIFO):
+            if os.utime in os.supports_follow_symlinks:  # not on Windows, where a link keeps the time of its making
+                os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
+        elif entry.kind is Kind.FILE or not self._can_make(entry.kind):
             self.make_file(path, entry, layer, contents)
         else:
             bits = {Kind.FIFO: stat.S_IFIFO, Kind.CHARACTER: stat.S_IFCHR, Kind.BLOCK: stat.S_IFBLK}[entry.kind]
             os.mknod(path, bits | 0o600, os.makedev(*(entry.device or (0, 0))))
             self.finish(path, entry)
+
+    def _can_make(self, special: Kind) -> bool:
+        return self.privileged or (special is Kind.FIFO and hasattr(os, "mkfifo"))
 
     def finish(self, where: str | int, entry: Entry) -> None:
         """Give a file or directory that is none of a link its owner, mode, attributes and time, in that
@@ -146,11 +156,13 @@ class Disk:
             if error.errno != errno.ENOTSUP:  # a file system without attributes; containerd goes on too
                 raise
 
-    def read(self, path: str, name: str, status: os.stat_result, before: Entry | None) -> Entry | None:
+    def read(
+        self, path: str, name: str, status: os.stat_result, before: Entry | None, owner: tuple[int, int] = (0, 0)
+    ) -> Entry | None:
         """Tell what stands at ``name`` below the root, at ``path`` on disk; None for a socket.
 
         ``before`` is what stood there before, which knows the owner, and the mode that the disk could not
-        hold.
+        hold. ``owner`` is the uid and gid of something new.
         """
         kind = KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
@@ -169,18 +181,20 @@ class Disk:
             else None,
             xattrs=self._attributes(path) if kind in (Kind.FILE, Kind.DIRECTORY) else (),
         )
-        return entry if self.privileged else self._as_known(entry, before)
+        return entry if self.privileged else self._as_known(entry, before, owner)
 
-    def _as_known(self, entry: Entry, before: Entry | None) -> Entry:
-        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, privileged
-        attributes."""
+    def _as_known(self, entry: Entry, before: Entry | None, owner: tuple[int, int]) -> Entry:
+        """Put in what an ordinary user's disk cannot hold: the owner, forced rights, devices, attributes."""
+        entry = replace(entry, xattrs=tuple((name, _without_user(name, value)) for name, value in entry.xattrs))
         if before is None:
-            return replace(entry, uid=0, gid=0)
+            return replace(entry, uid=owner[0], gid=owner[1])
+        if before.device is not None and _may_stand_for(entry, before):
+            entry = replace(entry, kind=before.kind, device=before.device)
         mode, xattrs = entry.mode, entry.xattrs
         if before.kind is entry.kind:
             if mode == self.mode_on_disk(before):
                 mode = before.mode
-            xattrs = before.xattrs
+            xattrs = tuple(sorted({**dict(before.xattrs), **dict(xattrs)}.items()))
         return replace(entry, uid=before.uid, gid=before.gid, mode=mode, xattrs=xattrs)
 
     def _attributes(self, path: str) -> tuple[tuple[str, bytes], ...]:
@@ -211,6 +225,21 @@ def _copy_in_kernel(tar: BinaryIO, entry: Entry, descriptor: int) -> int:
     return done
 
 
+def _may_stand_for(entry: Entry, before: Entry) -> bool:
+    """Tell whether a file holds the place of a device: it is as empty, and as old, as it was made."""
+    return entry.kind is Kind.FILE and not entry.size and entry.mtime_ns == before.mtime_ns
+
+
+def _without_user(name: str, value: bytes) -> bytes:
+    """Read a file's capabilities without the user in whose namespace they were set (vfs_ns_cap_data, version 3).
+
+    Root's are stored without one (version 2), and so they are in a layer (capabilities(7)).
+    """
+    if name != "security.capability" or len(value) != _SIZE_WITH_USER:
+        return value
+    return bytes((*value[:3], _CAPABILITIES_WITHOUT_USER, *value[4:-4]))
+
+
 def _belongs_to_file(name: str) -> bool:
     if name == "security.capability":
         return True
@@ -226,7 +255,7 @@ def hash_file(path: str) -> Digest:
 def open_file(path: str) -> FileIO:
     """Open a file to read, never through a link; what its owner may not read is made readable while it is
     opened."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_RDONLY | os.O_NOFOLLOW
     try:
         return FileIO(os.open(path, flags), "rb")
     except PermissionError:
@@ -253,7 +282,7 @@ def delete(path: str) -> None:
             return
     except FileNotFoundError:
         return
-    if os.geteuid() != 0:
+    if not is_root():
         _open_up(path)
     shutil.rmtree(path)
 

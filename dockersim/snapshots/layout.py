@@ -51,14 +51,15 @@ class Layout:
 
     ``whiteouts`` says that the directory is one layer of an overlay, so that what is gone is marked, as
     overlayfs reads it (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories"), and not
-    deleted.
+    deleted. ``empty`` says that nothing is in the way of anything.
     """
 
-    def __init__(self, root: str, disk: Disk, source: TarSource, *, whiteouts: bool) -> None:
+    def __init__(self, root: str, disk: Disk, source: TarSource, *, whiteouts: bool, empty: bool = False) -> None:
         self._root = root
         self._disk = disk
         self._source = source
         self._whiteouts = whiteouts
+        self._empty = empty or whiteouts
 
     def make(self, entries: Iterable[LayerEntry], after: Tree) -> None:
         """Make what ``entries`` say. Contents are those of the nodes of ``after``, the tree with the layer
@@ -93,7 +94,7 @@ class Layout:
                 os.chmod(path, 0o700)  # it may be one that its owner may not write
             folders.append(entry)
             return
-        if not self._whiteouts:
+        if not self._empty:
             delete(path)
         if entry.kind is Kind.HARDLINK:
             os.link(self._at(entry.link), path, follow_symlinks=False)

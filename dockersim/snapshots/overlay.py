@@ -27,7 +27,7 @@ from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, delete_surely, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, delete_surely, is_root, open_file, store_errors
 from dockersim.snapshots.layout import (
     Layout,
     is_self_contained,
@@ -35,6 +35,7 @@ from dockersim.snapshots.layout import (
     make_whiteout,
     opaque_attribute,
 )
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import is_opaque, read_written, scan
 from dockersim.snapshots.sweep import Claim, claim_new, new_path, sweep
 
@@ -62,7 +63,7 @@ class OverlaySnapshotter:
     def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
         self._root = str(root)
         self._source = source
-        self._disk = Disk(privileged=os.geteuid() == 0 if privileged is None else privileged)
+        self._disk = Disk(privileged=is_root() if privileged is None else privileged)
         self._chains = Chains(source)
         self._active: dict[SnapshotKey, _Active] = {}
         self._is_ready = False
@@ -79,12 +80,13 @@ class OverlaySnapshotter:
         paths = tuple(Path(path) for path in reversed(lower))
         return OverlayRoot(paths, Path(active.upper), Path(active.claim.path, "work"))
 
-    def changes(self, key: SnapshotKey) -> Changes:
+    def changes(self, key: SnapshotKey, ledger: Ledger = NOTHING_RECORDED) -> Changes:
         """Look at what lies in the upper directory; see ``Snapshotter.changes``."""
         active = self._find(key)
         before = self._chains.tree(active.layers)
         with store_errors("the changes of a step cannot be read"):
-            written = list(read_written(self._disk, active.upper, scan(active.upper), before, overlay=True))
+            found = scan(active.upper)
+            written = list(read_written(self._disk, active.upper, found, before, overlay=True, ledger=ledger))
         active.changes = layer_from(before, written)
         return Changes(active.changes)
 

@@ -11,6 +11,8 @@ from msgspec.structs import replace
 from dockersim.filesystem import Entry, Kind, LayerEntry, Opaque, Tree, Whiteout, content_decides
 from dockersim.snapshots.disk import Disk, hash_file, usable
 from dockersim.snapshots.layout import opaque_attribute
+from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
+from dockersim.snapshots.moved import Moved
 
 
 def scan(root: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -48,15 +50,19 @@ def read_written(
     *,
     overlay: bool,
     replaced: Container[str] = (),
+    gone: Iterable[str] = (),
+    ledger: Ledger = NOTHING_RECORDED,
 ) -> Iterator[LayerEntry]:
     """Turn what was found into entries; of the names of one file all but the first become hard links.
 
     ``overlay`` says that ``root`` is the upper directory of an overlay, where a device 0/0 is a whiteout and
-    directories may be opaque. ``replaced`` names directories that are other ones than before. Files are hashed only
-    where nothing else can tell whether they changed.
+    directories may be opaque. ``replaced`` names directories that are other ones than before, ``gone`` what is
+    deleted besides whiteouts. ``ledger`` is of who wrote it. Files are hashed only where nothing else can tell whether
+    they changed, or what they were called before.
     """
     listing = list(found)
-    owners = _Owners(before, listing)
+    owners = _Owners(before, listing, ledger)
+    moved = Moved(before, [*gone, *(path for path, status in listing if overlay and _is_whiteout(status))])
     first_names: dict[int, str] = {}
     for path, status in listing:
         where = f"{root}/{path}"
@@ -64,12 +70,16 @@ def read_written(
         hides = overlay and is_directory and is_opaque(where, privileged=disk.privileged)
         if hides or path in replaced:
             owners.forget(path)
-        entry = disk.read(where, path, status, owners.of(path, status))
-        if entry is None:
-            continue
-        if overlay and entry.kind is Kind.CHARACTER and entry.device == (0, 0):
+        if overlay and _is_whiteout(status):
             yield Whiteout(path)
             continue
+        known = owners.of(path, status)
+        entry = disk.read(where, path, status, known, owners.of_new(path))
+        if entry is None:
+            continue
+        if known is None and not disk.privileged and (origin := moved.origin(entry, where)):
+            entry = disk.read(where, path, status, origin) or entry
+        entry = owners.settle(entry, where, status)
         if hides:
             yield Opaque(path)
         elif status.st_nlink > 1 and not is_directory:
@@ -81,6 +91,11 @@ def read_written(
         yield _hashed_if_needed(entry, node.entry if node else None, where)
 
 
+def _is_whiteout(status: os.stat_result) -> bool:
+    """Tell whether overlayfs takes it for the mark of a deleted name."""
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
 class _Owners:
     """What was known of paths before, and so of who owns them where the disk cannot tell.
 
@@ -88,8 +103,10 @@ class _Owners:
     all that is in it.
     """
 
-    def __init__(self, before: Tree, listing: Iterable[tuple[str, os.stat_result]]) -> None:
+    def __init__(self, before: Tree, listing: Iterable[tuple[str, os.stat_result]], ledger: Ledger) -> None:
         self._before = before
+        self._ledger = ledger
+        self._handing_down: dict[str, int] = {}  # directories that are set-gid, with their groups
         self._new: set[str] = set()
         self._linked: dict[int, Entry] = {}
         for path, status in listing:
@@ -110,6 +127,24 @@ class _Owners:
             return linked
         node = self._before.get(path)
         return node.entry if node else None
+
+    def of_new(self, path: str) -> tuple[int, int]:
+        """Give who owns what is made at ``path``: who ran, with the group of a set-gid directory in that."""
+        return self._ledger.uid, self._group_in(path.rpartition("/")[0])
+
+    def _group_in(self, folder: str) -> int:
+        if folder not in self._handing_down:
+            node = self._before.get(folder)
+            is_set = node is not None and folder not in self._new and node.entry.mode & stat.S_ISGID
+            return node.entry.gid if node is not None and is_set else self._ledger.gid
+        return self._handing_down[folder]
+
+    def settle(self, entry: Entry, where: str, status: os.stat_result) -> Entry:
+        """Put in what was recorded of ``entry``, and remember what it means for what is in it."""
+        entry = self._ledger.corrected(entry, where, status)
+        if entry.kind is Kind.DIRECTORY:
+            self._handing_down[entry.path] = entry.gid if entry.mode & stat.S_ISGID else self._ledger.gid
+        return entry
 
 
 def _hashed_if_needed(entry: Entry, before: Entry | None, where: str) -> Entry:

@@ -6,10 +6,10 @@ process ends, however it ends; so what is not locked any more is a dead process'
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 
+from dockersim.locks import try_lock
 from dockersim.snapshots.disk import delete
 
 
@@ -28,12 +28,10 @@ class Claim:
 def claim(path: str) -> Claim | None:
     """Lock a directory for this process; None if another one has it, or it is gone."""
     try:
-        descriptor = os.open(f"{path}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(f"{path}/lock", os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(descriptor):
         os.close(descriptor)
         return None
     return Claim(path, descriptor)

@@ -107,8 +107,9 @@ def solve(dockerfile: Dockerfile, options: BuildOptions, ignore: IgnoreRules = N
     yield PlanMade(plan)
     _obey_checks(dockerfile, options, plan, ignore)
     build = _Build(options, plan, images)
-    # Deviation: BuildKit builds stages that do not need each other at the same time; here they are built one after
-    # the other, in the order of the file, so that a build can be stepped.
+    # Deviation: BuildKit builds stages that do not need each other at the same time, and looks at what several steps
+    # take at the same time, too; here one step is taken after the other, in the order of the file, so that a build can
+    # be stepped. Where several steps are wrong BuildKit tells of any of them, dockersim of the first.
     for stage in plan.stages:
         for step in stage.steps:
             yield from _take(build, step)

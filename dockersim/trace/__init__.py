@@ -5,6 +5,9 @@ before and after, sizes, config, output. It also holds every outcome the solver 
 can be replayed step by step on a machine that can run nothing. BuildKit has no such document; the nearest thing is
 ``--progress=rawjson`` and the records of ``docker buildx history export``.
 
+A trace is passed on, to a class, say. So it leaves out what stands before the ``@`` of web addresses, as BuildKit's
+provenance does; build arguments stand in it as they were given, and so does all that a command printed.
+
 The law of this package: plain JSON in and out, nothing is looked up, and what was written can be read back.
 
 >>> read('{"schema": "something else"}')

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
 
 from msgspec import Struct, convert
 
+from dockersim.dockerfile import NO_RULES, IgnoreRules
 from dockersim.dockerfile.passwords import without_password
-from dockersim.errors import ContentError, DockersimError
+from dockersim.errors import ContentError, DockerfileError, DockersimError
 from dockersim.filesystem import Change
 from dockersim.solver import (
     BuildFinished,
@@ -24,6 +25,7 @@ from dockersim.trace.rows import (
     change_from_row,
     finding_from_json,
     finding_to_json,
+    redacted,
     step_document,
     unreached_step_document,
 )
@@ -78,6 +80,11 @@ class Trace(Struct, frozen=True):
         return None if rows is None else tuple(finding_from_json(row) for row in rows)
 
     @property
+    def ignore(self) -> IgnoreRules:
+        """What the context's ignore file left out; nothing in a trace that was written without it."""
+        return IgnoreRules.numbered((int(line), str(text)) for line, text in self.document.get("ignore", ()))
+
+    @property
     def steps(self) -> tuple[StepTrace, ...]:
         """The steps, in order, those that were never reached at the end."""
         return tuple(StepTrace(fields) for fields in self.document["steps"])
@@ -112,14 +119,16 @@ def build_document(
     recording: Sequence[Outcome],
     diff_of: DiffOf,
     findings: Sequence[Finding] = (),
+    ignore: IgnoreRules = NO_RULES,
 ) -> dict[str, Any]:
     """Write a build, finished or not, as a document that ``read`` reads."""
     unreached = plan.steps[len(steps) :] if plan else ()
-    return {
+    head = {
         "schema": SCHEMA,
         "ok": bool(finished and finished.ok),
         "error": _error(error),
         "dockerfile": {"name": file, "text": text},
+        "ignore": [list(line) for line in ignore.lines],
         "options": _options(options),
         "stages": [
             {"index": one.index, "name": one.name, "base": one.base, "line": one.at.line, "built": one.built,
@@ -128,18 +137,24 @@ def build_document(
         "target": plan.target if plan else None,
         "findings": [finding_to_json(finding) for finding in findings],
         "image": _image(finished),
-        "steps": [
-            *(step_document(event, diff_of(event)) for event in steps),
-            *(unreached_step_document(step) for step in unreached),
-        ],
-        "recording": [outcome_to_json(outcome) for outcome in recording],
     }  # fmt: skip
+    rows = [step_document(event, diff_of(event)) for event in steps]
+    return {
+        **redacted(head),  # a trace is passed on
+        "steps": [*rows, *(unreached_step_document(step) for step in unreached)],
+        "recording": redacted([outcome_to_json(outcome) for outcome in recording]),
+    }
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse what Python's reader of JSON takes, and JSON does not know."""
+    raise ValueError(f"{constant} is no number")
 
 
 def read(text: str | bytes) -> Trace:
     """Read a trace; raise ContentError that says what is wrong with one that is none."""
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ContentError(f"not a dockersim trace: it is not JSON ({error})") from error
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -151,8 +166,8 @@ def read(text: str | bytes) -> Trace:
         trace = Trace(document, options, recording)
         for step in trace.steps:
             _ = step.diff, step.fields["line"]
-        _ = trace.findings
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        _ = trace.findings, trace.ignore
+    except (DockerfileError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ContentError(f"a damaged dockersim trace: {type(error).__name__} {error}") from error
     return trace
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from dockersim.digest import Digest
+from dockersim.dockerfile.passwords import without_written_passwords
 from dockersim.filesystem import Change, Entry, Kind, What
 from dockersim.oci import ImageConfig
 from dockersim.solver import CacheDecision, StepFinished, StepPlan, VariableUse
@@ -88,8 +89,28 @@ def change_from_row(row: list[Any]) -> Change:
     return Change(path, What(what), entry_from_json(path, before), entry_from_json(path, after))
 
 
+def redacted(value: Any) -> Any:
+    """Leave passwords of addresses out of all texts of a part of a trace, as BuildKit's provenance does."""
+    match value:
+        case str():
+            return without_written_passwords(value)
+        case dict():
+            return {name: redacted(part) for name, part in value.items()}
+        case list():
+            return [redacted(part) for part in value]
+        case _:
+            return value
+
+
 def step_document(event: StepFinished, diff: Iterable[Change] | None) -> dict[str, Any]:
     """Write one step; ``diff`` is None where its changes were not looked at."""
+    # A diff may have very many rows, and holds nothing but paths.
+    rows = None if diff is None else [change_to_row(change) for change in diff]
+    return {**redacted(_step(event)), "diff": rows}
+
+
+def _step(event: StepFinished) -> dict[str, Any]:
+    """Write all of a step but its changes."""
     step, result = event.step, event.result
     return {
         **_identity(step),
@@ -100,7 +121,6 @@ def step_document(event: StepFinished, diff: Iterable[Change] | None) -> dict[st
         "layer": {"diff_id": result.layer, "size": result.size} if result.layer else None,
         "layers": list(event.layers),
         "sizes": {"added": result.added, "layer": result.size, "image": event.image_size},
-        "diff": None if diff is None else [change_to_row(change) for change in diff],
         "config_before": _config(step.config_before),
         "config_after": _config(step.config_after),
         "history": _history(step),
@@ -116,7 +136,7 @@ def step_document(event: StepFinished, diff: Iterable[Change] | None) -> dict[st
 def unreached_step_document(step: StepPlan) -> dict[str, Any]:
     """Write a step that the build never came to."""
     return {
-        **_identity(step),
+        **redacted(_identity(step)),
         "state": "not-run",
         "cached": False if step.op is not None and step.keyword != "FROM" else None,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import tarfile
@@ -18,8 +17,8 @@ from dockersim.bases.standin import store
 from dockersim.content import ContentStore, LayerStore
 from dockersim.errors import Cancelled, ImageError, ImageNotFound
 from dockersim.filesystem import Entry, Kind
+from tests.debian import debian, need_mmdebstrap
 
-CACHE = Path("/var/tmp/dockersim-test-cache")
 MIRROR = "http://mirror.example/debian"
 
 
@@ -76,13 +75,6 @@ def test_device_nodes_and_the_root_stay_out(tmp_path: Path) -> None:
     assert created == "2023-11-14T22:13:20Z"
 
 
-def need_mmdebstrap() -> None:
-    if shutil.which("mmdebstrap") is None:
-        pytest.skip("mmdebstrap is not installed")
-    if os.geteuid() != 0:
-        pytest.skip("the bootstrap is tested as root")
-
-
 @pytest.mark.slow
 def test_a_mirror_that_is_down_is_one_line(tmp_path: Path) -> None:
     need_mmdebstrap()
@@ -125,22 +117,10 @@ def processes_about(text: str) -> Iterator[str]:
             yield line
 
 
-@pytest.fixture(scope="module")
-def bookworm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a bootstrapped tar, kept between runs."""
-    need_mmdebstrap()
-    kept = CACHE / "bookworm-stand-in.tar"
-    if not kept.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        workspace = tmp_path_factory.mktemp("bootstrap")
-        fresh = CACHE / f"fresh-{os.getpid()}.tar"
-        try:
-            with fresh.open("wb") as tar:
-                bootstrap("bookworm", tar, print, mirrors=host_mirrors("bookworm"), workspace=workspace)
-            fresh.replace(kept)
-        finally:
-            fresh.unlink(missing_ok=True)
-    return kept
+@pytest.fixture
+def bookworm() -> Path:
+    """Return a bootstrapped tar."""
+    return debian()
 
 
 @pytest.mark.slow

@@ -83,6 +83,13 @@ def test_pip_installs_flask_without_a_network(starter: Starter, tmp_path: Path) 
     assert chroot(root, "sh", "-c", "find / -xdev -name __pycache__ -not -path '*-packages/*'") == ""
 
 
+@pytest.mark.parametrize("starter", ["this Python"], indirect=True)
+def test_a_package_that_is_not_there_is_told_with_those_that_are(starter: Starter) -> None:
+    said = chroot(starter.root, "sh", "-c", "pip3 install requests 2>&1 || true").splitlines()
+    assert said[-1].startswith("pip asks no network in this image; it has blinker, click, flask, itsdangerous, ")
+    assert said[-1].endswith("write ENV PIP_CONFIG_FILE=/dev/null into the Dockerfile.")
+
+
 def test_pips_own_index_is_one_variable_away(starter: Starter) -> None:
     assert "no-index" in chroot(starter.root, "pip", "config", "list")
     assert "no-index" not in chroot(starter.root, "pip", "config", "list", PIP_CONFIG_FILE="/dev/null")

@@ -5,7 +5,10 @@
     python -m tests.benchmarks.copy_files
     python -m tests.benchmarks.apt_layer
     python -m tests.benchmarks.language
+    python -m tests.benchmarks.copy_snapshots
+    python -m tests.benchmarks.ladder
 
 Each prints medians and ratios. They need root, docker.io and buildah; what is not installed is left out of the table.
-The last one measures the parser, the word expansion and the checks alone, and needs nothing.
+The last three measure dockersim alone: the parser, the word expansion and the checks; root file systems that are
+copied, beside overlays; and the rungs that work here, beside the best of them.
 """

@@ -49,6 +49,20 @@ def test_what_cannot_be_done_is_one_line(run: Run, app: Path, command: str, word
     assert result.exit_code == 1 and result.stderr == f"{said}\n"
 
 
+@pytest.mark.parametrize("command", ["build", "plan", "step"])
+def test_an_agent_that_is_none_is_refused_before_anything_is_done(run: Run, app: Path, command: str) -> None:
+    result = run(command, "--ssh", "a=nothing", app)
+    assert result.exit_code == 1
+    assert result.stderr == "nothing is not the socket of an ssh agent; add the key to an agent: ssh-add FILE\n"
+
+
+def test_a_secret_is_lent_to_a_build_that_is_stepped_through(run: Run, app: Path) -> None:
+    (app / "Dockerfile").write_text("FROM scratch\nCOPY app.py /\n")
+    stepped = run("step", "--secret", f"id=key,src={app / 'app.py'}", app, stdin="n\nn\nq\n")
+    assert stepped.exit_code == 0
+    assert run("step", "--secret", "id=key,src=missing", app).stderr.startswith("secret key: missing cannot be read")
+
+
 def test_a_cache_that_cannot_be_written_ends_the_build(run: Run, app: Path) -> None:
     result = run("build", "--cache-to", "type=registry,ref=127.0.0.1:9/a/b", app)
     assert result.exit_code == 1

@@ -141,7 +141,14 @@ def test_info_tells_every_rung_with_a_reason(run: Run, app: Path) -> None:
     assert "nothing has been built here yet" in run("info").stdout
     run("build", app)
     said = run("info").stdout
-    for rung in ("namespaces", "userns", "proot", "none"):
+    for rung in ("namespaces", "userns", "chroot", "proot", "none"):
         line = next(line for line in said.splitlines() if line.strip(" *").startswith(rung))
         assert "works" in line or "no: " in line
     assert "Images: 1" in said and "* " in said
+
+
+def test_info_of_a_rung_that_is_asked_for(run: Run) -> None:
+    assert "* none" in run("info", "--sandbox", "none").stdout
+    refused = run("info", "--sandbox", "moon")
+    assert refused.exit_code == 1
+    assert refused.stderr == "no sandbox is called moon; choose one of namespaces, userns, chroot, proot, none\n"

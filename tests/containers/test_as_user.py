@@ -47,7 +47,7 @@ def test_as_an_ordinary_user(place: Path) -> None:
     wanted = ("test_life.py", "test_ports.py", "test_shim.py", "test_console.py")
     chosen = "not proot or (proot and (foreground or published or killed))"
     ran = subprocess.run(
-        [*_as_nobody(), python, "-m", "pytest", "-rs", "-p", "no:cacheprovider", "-k", chosen,
+        [*_as_nobody(), python, "-m", "pytest", "-n0", "-rs", "-p", "no:cacheprovider", "-k", chosen,
          *(f"tests/containers/{name}" for name in wanted)],
         cwd=place, env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{place}:{borrowed}"},
         capture_output=True, text=True, check=False,

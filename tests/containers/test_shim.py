@@ -49,7 +49,8 @@ def test_who_was_attached_is_killed(world: World) -> None:
         "def output(stream, data): os.kill(os.getpid(), signal.SIGKILL)\n"
         f"engine.containers.run_attached(Options('busybox', ('sh', '-c', {script!r})), Console(output))"
     )
-    assert command(world, code).returncode == -signal.SIGKILL
+    ran = command(world, code)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr
     (container,) = world.containers.list()
     assert world.exec(container.id, "touch /go") == 0
     assert world.containers.wait(container.id, 10) == 6

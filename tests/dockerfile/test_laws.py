@@ -133,6 +133,16 @@ def test_what_is_pruned_holds_nothing_that_is_kept(rules: list[tuple[bool, str]]
         assert ignore.decide(f"{above}/{below}").excluded
 
 
+@given(st.lists(st.text("!a/.*[]b? \n#", max_size=8), max_size=5).map("\n".join), st.text("ab/!", max_size=6))
+def test_rules_that_were_written_line_by_line_decide_as_before(text: str, path: str) -> None:
+    """The law that a trace relies on."""
+    try:
+        ignore = IgnoreRules.parse(text)
+    except DockerfileError:
+        return
+    assert IgnoreRules.numbered(ignore.lines).decide(path) == ignore.decide(path)
+
+
 pieces_of_patterns = st.sampled_from(["a", "b", "*", "**", "/", "?", "[^a]", "[ab]"])
 
 

@@ -24,7 +24,7 @@ def environment(case: Case) -> dict[str, str]:
 @cases(FILE, "process_word")
 def test_word(case: Case) -> None:
     if case.get("platform") == "W":
-        pytest.skip("names of variables are case-insensitive on Windows only")
+        pytest.skip("by design: it is recorded for Windows only, where names of variables are case-insensitive")
     error = case.get("observed_error") or (case.get("observed") or {}).get("error")
     if case.get("expected") == "error":
         with pytest.raises(DockerfileError) as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from dockersim import Engine, replay
 from dockersim.engine import Build, NoSuchPath
 from dockersim.errors import (
+    BuildError,
     ContentError,
     ContextError,
     DockerfileError,
@@ -184,6 +186,21 @@ def test_a_failed_build_replays_to_its_failure(engine: Engine, context: Path) ->
     assert step is not None and (step.exit_code, step.output) == (4, "gone wrong\n")
 
 
+def test_a_build_that_its_checks_stopped_stops_there_when_replayed(engine: Engine, context: Path) -> None:
+    """What stopped it is the ignore file, which the machine that replays does not have."""
+    (context / ".dockerignore").write_text("# not sent\n*.py\n")
+    build = engine.build(context, text="# check=error=true\nFROM busybox\nCOPY app.py /\n")
+    with pytest.raises(DockersimError) as stopped:
+        build.finish()
+    document = engine.trace(build)
+    assert document["ignore"] == [[2, "*.py"]]
+    again = replay(json.dumps(document))
+    with pytest.raises(DockersimError) as stopped_again:
+        again.finish()
+    assert str(stopped_again.value) == str(stopped.value) and "CopyIgnoredFile" in str(document["findings"])
+    assert again.findings == build.findings and engine.trace(again) == document
+
+
 def _told(build: Build) -> list[tuple[object, ...]]:
     return [
         (step.number, step.instruction, step.state, step.cache.because, step.output, step.layer, step.config)
@@ -266,3 +283,19 @@ def test_source_date_epoch_makes_equal_images(make_engine: object, context: Path
         assert image is not None
         ids.append((image.image_id, image.manifest))
     assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b"])
+def test_a_here_document_is_a_file(name: str, engine: Engine, context: Path) -> None:
+    with pytest.raises(BuildError, match=r"open /.*: no such file or directory"):
+        engine.build(context, text=f"FROM scratch\nCOPY <<{name} /x/\nhello\n{name}\n").finish()
+
+
+def test_a_hard_link_to_a_whiteout_is_one_to_nothing(engine: Engine, context: Path) -> None:
+    with tarfile.open(context / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo(".wh.x"))
+        link = tarfile.TarInfo("h")
+        link.type, link.linkname = tarfile.LNKTYPE, ".wh.x"
+        archive.addfile(link)
+    with pytest.raises(BuildError, match=r"link /.wh.x /h: no such file or directory"):
+        engine.build(context, text="FROM scratch\nADD a.tar /r/\n").finish()

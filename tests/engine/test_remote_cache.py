@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,35 @@ def test_an_empty_root_finds_every_step_in_the_practice_registry(
         for engine in roots:
             engine.shipping.login(address.registry, "alice", "wonderland")
         _through(address.registry, roots, context)
+
+
+def _connections(port: int) -> int:
+    """Count the connections to a port that are open in this machine's network, from the side that made them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(there.endswith(f":{port:04X}") and state == "01" for _, _, there, state, *_ in rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "error"),
+    [
+        ("RUN true", {}, ""),
+        ("RUN exit 4", {}, "exit code: 4"),
+        ("RUN true", {"cache_to": ["type=registry,ref=127.0.0.1:9/nobody/here"]}, "127.0.0.1:9"),
+    ],
+    ids=["well", "with a failing command", "with a failing export"],
+)
+def test_however_a_build_ends_it_closes_its_connections(
+    roots: tuple[Engine, Engine], tmp_path: Path, context: Path, line: str, options: dict[str, Any], error: str
+) -> None:
+    with serving(make_app(tmp_path / "registry")) as address:
+        name = f"type=registry,ref={address.registry}/alice/app:cache"
+        roots[0].shipping.login(address.registry, "alice", "wonderland")
+        _built(roots[0], context, cache_to=[name])
+        assert _connections(address.port) == 0
+        build = roots[0].build(context, text=f"{TEXT}{line}\n", cache_from=[name], **options)
+        with pytest.raises(DockersimError, match=error) if error else nullcontext():
+            build.finish()
+        assert _connections(address.port) == 0
 
 
 @pytest.mark.peer

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -18,8 +19,9 @@ import pytest
 
 from dockersim import Engine
 from dockersim.engine import Build
+from dockersim.engine.fetching import Fetching
 from dockersim.engine.git import Git, GitFailed
-from dockersim.errors import BuildError, DockerfileError, DockersimError
+from dockersim.errors import BuildError, Cancelled, DockerfileError, DockersimError
 from dockersim.filesystem import Entry
 from dockersim.solver import Verdict
 from tests.engine.git_server import COMMITTED, GitServer, Repository, needs_git
@@ -416,8 +418,20 @@ def _that_name(url: str) -> list[str]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
-def test_ctrl_c_leaves_no_git_that_waits_for_a_server(tmp_path: Path) -> None:
+def _soon_gone(url: str) -> bool:
+    """Say whether no process names an address any more; who is killed may take a moment to be gone."""
+    until = time.monotonic() + 5
+    while (left := _that_name(url)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not left
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_no_git_is_left_that_waits_for_a_server(tmp_path: Path, word: signal.Signals) -> None:
     """Only dockersim is sent the signal, as a notebook or a supervisor does; a terminal sends it to git, too."""
     environment = {**os.environ, "DOCKERSIM_HOME": str(tmp_path / "root")}
     with _silent_server() as (url, listening):
@@ -426,13 +440,46 @@ def test_ctrl_c_leaves_no_git_that_waits_for_a_server(tmp_path: Path) -> None:
             caller, _ = listening.accept()
             with caller:
                 assert len(_that_name(url)) >= 3  # dockersim, git, and git's helper, which is the one that has called
-                build.send_signal(signal.SIGINT)
+                build.send_signal(word)
                 output, _ = build.communicate(timeout=30)
-                assert build.returncode == 130 and b"Traceback" not in output, output
-                until = time.monotonic() + 5  # who is killed may take a moment to be gone
-                while (left := _that_name(url)) and time.monotonic() < until:
-                    time.sleep(0.02)
-                assert left == []
+                ended = 130 if word is signal.SIGINT else -word
+                assert build.returncode == ended and b"Traceback" not in output, output
+                assert _soon_gone(url)
+
+
+@needs_proc
+def test_a_cancelled_fetch_ends_and_can_be_asked_for_again(
+    engine: Engine, context: Path, repository: Repository
+) -> None:
+    with _silent_server() as (url, listening):
+        text = f"FROM scratch\nADD {repository.url} /there\nADD {url} /src\n"
+        build = engine.build(context, text=text)
+        build.go_to(2)
+        for _ in range(2):
+            with ThreadPoolExecutor(1) as thread:
+                taken = thread.submit(build.next)
+                with listening.accept()[0]:
+                    build.cancel()
+                    with pytest.raises(Cancelled, match="stopped"):
+                        taken.result(timeout=30)
+            assert _soon_gone(url)
+        assert [step.number for step in build.steps] == [1, 2] and build.error is None
+
+
+def test_a_cancel_between_two_programs_of_a_fetch_ends_it() -> None:
+    fetching = Fetching()
+
+    def run() -> str:
+        done = fetching.run(["sh", "-c", "echo $x; umask"], directory=None, variables={"x": "1"}, umask=0o27)
+        return done.stdout
+
+    fetching.begin()
+    assert run() == "1\n0027\n"
+    fetching.cancel()
+    with pytest.raises(Cancelled):
+        run()
+    fetching.begin()
+    assert run() == "1\n0027\n"
 
 
 def test_ssh_is_told_each_option_once(tmp_path: Path) -> None:
@@ -440,7 +487,7 @@ def test_ssh_is_told_each_option_once(tmp_path: Path) -> None:
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/words\n")
     program.chmod(0o755)
-    git = Git({"PATH": f"{program.parent}:{os.environ['PATH']}"}, tmp_path / "known hosts")
+    git = Git({"PATH": f"{program.parent}:{os.environ['PATH']}"}, tmp_path / "known hosts", Fetching())
     with pytest.raises(GitFailed):
         git.ask("ssh://git@host/x.git", "ls-remote", "--", "ssh://git@host/x.git")
     options = [word for word in (tmp_path / "words").read_text().splitlines() if "=" in word]

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from dockersim.engine.files import Files
-from dockersim.engine.users import owner
+from dockersim.engine.users import account, owner
 from dockersim.errors import BuildError
 from dockersim.filesystem import Entry, Kind, Node, Tree
 
@@ -36,6 +36,11 @@ def image(*paths: str) -> Files:
         ("ada:root", (41, 0)),
         ("ada:crew", (41, 50)),
         ("7:crew", (7, 50)),
+        ("4294967295", (4294967295, 4294967295)),
+        # No numbers of users, so names, which nobody knows.
+        ("4294967296", (0, 0)),
+        ("\u00b2", (0, 0)),
+        ("9" * 5000, (0, 0)),
         # Nobody knows these: the user is root, the group is the user's.
         ("eve", (0, 0)),
         ("eve:crew", (0, 50)),
@@ -61,3 +66,9 @@ def test_names_where_there_is_no_image(chown: str) -> None:
 @pytest.mark.parametrize(("chown", "numbers"), [("root", (0, 0)), ("root:7", (0, 7)), (":7", (0, 7)), ("7", (7, 7))])
 def test_numbers_where_there_is_no_image(chown: str, numbers: tuple[int, int]) -> None:
     assert owner(image(), chown) == numbers
+
+
+@pytest.mark.parametrize("user", ["\u00b2", "2147483648", "9" * 5000, "1:\u00b2", "1:99999999999"])
+def test_what_is_no_number_of_a_user_is_a_name(user: str) -> None:
+    with pytest.raises(BuildError, match=r"unable to find (user|group) .*: no matching entries in (passwd|group) file"):
+        account(image(*TEXTS), user)

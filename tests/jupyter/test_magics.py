@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from dockersim.cli.build import build
 from dockersim.errors import DockersimError
 from dockersim.jupyter import Stepper, draw
-from dockersim.jupyter.arguments import parse_cell
+from dockersim.jupyter.arguments import cell_command, parse_cell
 from dockersim.jupyter.drawing import HINT
 from dockersim.jupyter.failures import install
 from dockersim.jupyter.magics import DockerMagics
@@ -79,11 +82,24 @@ def test_build_arguments_and_target_reach_the_build(shell: InteractiveShell, cap
         ("%%dockerfile\nFORM scratch\n", "Dockerfile:1: "),
         ("%%dockerfile\nFROM scratch\nCOPY missing /\n", "Dockerfile:2: "),
         ("%%dockerfile nowhere\nFROM scratch\n", 'path "nowhere" not found'),
-        ("%%dockerfile --colour\nFROM scratch\n", "unrecognized arguments: --colour"),
+        ("%%dockerfile --colour\nFROM scratch\n", "; %%dockerfile --help lists the options"),
         ("%%dockerfile 'open\nFROM scratch\n", "close the quotes"),
-        ("%%dockerfile --build-arg A\nFROM scratch\n", "it must be NAME=VALUE"),
+        ("%%dockerfile --step --trace t.json\nFROM scratch\n", "--step ends before the build does"),
+        ("%%dockerfile --network mine\nFROM scratch\n", 'network mode "mine" not supported by buildkit'),
+        ("%%dockerfile --ssh none=/nothing\nFROM scratch\n", "is not the socket of an ssh agent"),
+        ("%%dockerfile --call=outline\nFROM scratch\n", "--call=outline is not supported"),
     ],
-    ids=["unknown instruction", "missing source", "missing context", "unknown option", "open quote", "no value"],
+    ids=[
+        "unknown instruction",
+        "missing source",
+        "missing context",
+        "unknown option",
+        "open quote",
+        "step and trace",
+        "no such network",
+        "no agent",
+        "no such call",
+    ],
 )
 def test_errors_are_one_line_without_a_traceback(shell: InteractiveShell, capsys: Any, cell: str, words: str) -> None:
     result = shell.run_cell(cell)
@@ -113,7 +129,37 @@ def test_a_command_that_fails_fails_the_cell(capsys: Any) -> None:
 
 def test_help_lists_the_options_and_builds_nothing(capsys: Any) -> None:
     assert parse_cell("--help") is None
-    assert "--build-arg NAME=VALUE" in capsys.readouterr().out
+    assert "--build-arg KEY[=VALUE]" in capsys.readouterr().out
+
+
+def test_a_cell_has_every_option_of_build() -> None:
+    """But those about a terminal."""
+    shared = {option.name: option for option in build.params if isinstance(option, click.Option)}
+    missing = shared.keys() - {option.name for option in cell_command().params}
+    assert missing == {"progress", "quiet"}
+
+
+def test_newer_options_reach_the_build(shell: InteractiveShell, capsys: Any) -> None:
+    (Path.cwd() / "other").mkdir()
+    (Path.cwd() / "other" / "file").write_text("from there\n")
+    options = "--build-context there=other --cache-to type=local,dest=cache --label a=b --trace t.json --iidfile id"
+    cell = f"%%dockerfile {options}\nFROM scratch\nCOPY --from=there file /\n"
+    assert shell.run_cell(cell).success
+    assert (Path.cwd() / "cache" / "index.json").exists() and Path("id").read_text().startswith("sha256:")
+    trace = json.loads(Path("t.json").read_text())
+    assert (
+        trace["ok"] and trace["options"]["labels"] == {"a": "b"} and trace["options"]["contexts"] == {"there": "other"}
+    )
+    assert shell.run_cell(cell.replace("%%dockerfile", "%%dockerfile --no-cache-filter=none")).success
+    assert "CACHED" in capsys.readouterr().out
+
+
+def test_a_cell_can_be_checked_only(shell: InteractiveShell, capsys: Any) -> None:
+    assert shell.run_cell("%%dockerfile --check\nFROM scratch\nCOPY app.py /\n").success
+    assert "no warnings found" in capsys.readouterr().out
+    assert not shell.run_cell("%%dockerfile --check\nFROM scratch\nCMD echo hi\n").success
+    seen = capsys.readouterr()
+    assert "JSONArgsRecommended" in seen.out and seen.err == "%%dockerfile --check: exit code 1\n"
 
 
 def test_a_drawing_is_a_picture_and_text() -> None:

@@ -15,7 +15,7 @@ from tests.fidelity import busybox_base
 from tests.sandbox.test_as_user import python_for_everybody
 
 ORDINARY_USER = 65534
-_PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[2]
 _MAIN = "from dockersim.cli.main import main; main()"
 
 
@@ -27,7 +27,7 @@ class Installed:
     rung: str = ""
     python: str = sys.executable
     prefix: tuple[str, ...] = ()
-    code: Path = _PROJECT
+    code: Path = PROJECT
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -64,14 +64,20 @@ def as_ordinary_user(place: Path, rung: str = "") -> Installed:
     """Put a copy of dockersim where a user without any rights can run it."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become somebody else (with setpriv)")
-    python = python_for_everybody()
+    prefix = ("setpriv", f"--reuid={ORDINARY_USER}", f"--regid={ORDINARY_USER}", "--clear-groups")
+    return for_everybody(place, ORDINARY_USER, prefix, rung)
+
+
+def for_everybody(place: Path, uid: int, prefix: tuple[str, ...], rung: str = "") -> Installed:
+    """Put a copy of dockersim where everybody can run it, and a home for ``uid``, who ``prefix`` becomes."""
+    python = python_for_everybody() if uid else sys.executable
     code = place / "code"
-    shutil.copytree(_PROJECT / "dockersim", code / "dockersim", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "dockersim", code / "dockersim", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PROJECT / "lessons", code / "lessons")
     home = place / "home"
     home.mkdir()
-    os.chown(home, ORDINARY_USER, ORDINARY_USER)
+    os.chown(home, uid, uid)
     subprocess.run(["chmod", "-R", "a+rX", str(code)], check=True)
-    prefix = ("setpriv", f"--reuid={ORDINARY_USER}", f"--regid={ORDINARY_USER}", "--clear-groups")
     return Installed(home / "root", rung, python, prefix, code)
 
 

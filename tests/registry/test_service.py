@@ -65,6 +65,23 @@ def test_a_port_that_is_taken_is_one_clear_line(root: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can take the network away")
+def test_where_lo_is_down_it_is_one_clear_line_at_once(root: Path) -> None:
+    program = (
+        "import pathlib, sys\nfrom dockersim.errors import RegistryError\n"
+        "from dockersim.registry import ensure_running\n"
+        "try: ensure_running(pathlib.Path(sys.argv[1]))\n"
+        "except RegistryError as error: print(error)\n"
+    )
+    command = ["unshare", "--net", sys.executable, "-c", program, str(root)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == (
+        "the practice registry cannot be reached at 127.0.0.1: Network is unreachable; "
+        "the loopback interface is down; root can 'ip link set lo up'\n"
+    )
+    assert not root.exists()
+
+
 def test_a_port_that_was_taken_meanwhile_is_replaced(root: Path) -> None:
     first = ensure_running(root)
     stop(root)
@@ -87,12 +104,13 @@ def test_kill_9_in_the_middle_of_uploads_loses_nothing_acknowledged(root: Path) 
     for _ in range(5):
         address = ensure_running(root)
         killer = threading.Timer(rng.uniform(0.02, 0.2), os.kill, (address.pid, signal.SIGKILL))
-        killer.start()
         try:
-            for _ in range(1000):
+            for number in range(1000):
                 data = rng.randbytes(rng.randrange(2_000_000))
                 upload(address, data)
                 kept.append(data)
+                if number == 0:  # however slow the machine is, there is something to lose
+                    killer.start()
         except httpx.TransportError:
             pass
         killer.join()

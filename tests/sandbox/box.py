@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from dockersim.sandbox import (
     ProcessSpec,
     RootFilesystem,
     Sandbox,
+    Stdio,
     TmpfsMount,
 )
 
@@ -94,6 +97,20 @@ class Box:
 
     def sh(self, script: str, **changes: object) -> Outcome:
         return self.run("/bin/sh", "-c", script, **changes)
+
+    @contextmanager
+    def started(self, *argv: str) -> Iterator[int]:
+        """Have a process running, to be looked at from the host by its pid."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        try:
+            running = self.sandbox.start(self.root, ProcessSpec(argv, PATH), Stdio(nothing, nothing, nothing))
+        finally:
+            os.close(nothing)
+        try:
+            yield running.inhabitant.pid
+        finally:
+            running.kill(9)
+            running.wait(10)
 
     def _text(self, stream: str) -> str:
         return b"".join(piece for name, piece in self.pieces if name == stream).decode()

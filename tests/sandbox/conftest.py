@@ -17,9 +17,9 @@ _PROBED = Path(tempfile.mkdtemp(prefix="dockersim-rungs-"))
 _RUNGS = {rung.name: rung for rung in known_rungs(_PROBED)}
 _KINDS = [
     f"{name}-{kind}"
-    for name in ("namespaces", "userns", "proot")
+    for name in ("namespaces", "userns", "chroot", "proot")
     for kind in ("overlay", "directory")
-    if not (name == "proot" and kind == "overlay")
+    if not (name in ("chroot", "proot") and kind == "overlay")
 ]
 
 

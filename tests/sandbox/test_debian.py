@@ -25,12 +25,26 @@ apt-get update -q
 apt-get install -yq --no-install-recommends tree openssh-client
 tree --version
 useradd -m app
-su app -c true || echo "no switch of user"
+groupadd staff2 && usermod -aG staff2 app
+addgroup --gid 151 --quiet svc && adduser --system --uid 150 --gid 151 --quiet --home /srv/svc svc
+su app -c true && echo switched by su
+runuser -u app -- true && echo switched by runuser
+setpriv --reuid=app --regid=app --init-groups true && echo switched by setpriv || echo setpriv was refused
+install -o app -g app -m 640 /etc/passwd /srv/installed
+dpkg-statoverride --add --update app app 4750 /usr/bin/tree
+ln /usr/bin/tree /usr/bin/tree-again && test /usr/bin/tree -ef /usr/bin/tree-again
+stat -c %a /usr/bin/tree
+mknod /srv/null c 1 3 && test -e /srv/null && echo made a node || echo made none
 mkdir /t && tar -C /t -xf /var/tmp/owned.tar && ls /t
 dpkg --audit
 ! ls /etc/resolv.conf.d 2>/dev/null
 echo all done
 """
+_GIVEN_AWAY = {
+    "home/app": "1000 1000", "srv/svc": "150 151", "srv/installed": "1000 1000", "usr/bin/tree": "1000 1000",
+    "t/x": "7 8", "usr/bin/ssh-agent": "0 10",
+}  # fmt: skip
+"""Who got what: by useradd, adduser, install, dpkg-statoverride, tar, and dpkg (the group _ssh, 10n)."""
 _PROGRAM = """
 import os, subprocess, sys
 from pathlib import Path
@@ -49,6 +63,10 @@ host = host_environment(os.environ)
 env = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive"}
 process = ProcessSpec(("/bin/sh", "-c", script), env | dict(host.env), mounts=host.mounts)
 ended = sandbox.run(root, process, lambda stream, piece: os.write(1, piece))
+inodes = {name: (place / ("upper" if sandbox.rung.overlay else "root") / name).lstat().st_ino for name in sys.argv[5:]}
+for name, inode in inodes.items():
+    if inode in ended.recorded:
+        print("owner of", name, ended.recorded[inode].uid, ended.recorded[inode].gid)
 left = place / ("upper" if sandbox.rung.overlay else "root")
 ours = [path for path in ("etc/apt/apt.conf.d/zz-dockersim", "run/dockersim", "dev/null") if (left / path).exists()]
 print("left:", ours)
@@ -83,10 +101,17 @@ def test_apt_get_install(name: str, user: int, place: Path, debian: Path) -> Non
         "mkdir /t &&", "mkdir /t && cd /t && touch x && tar --owner=7 --group=8 -cf /tmp/owned.tar x && rm x && cd / &&"
     )
     ran = subprocess.run(
-        [*become, python, "-c", _PROGRAM, name, str(work), str(debian), script],
+        [*become, python, "-c", _PROGRAM, name, str(work), str(debian), script, *_GIVEN_AWAY],
         env=os.environ | {"PYTHONPATH": f"{place / 'code'}:{_BORROWED}"}, cwd="/",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-4000:]
     assert "all done" in ran.stdout
     assert "left: []" in ran.stdout
+    able = ("made a node", "switched by setpriv") if name != "proot" else ("made none", "setpriv was refused")
+    for words in ("switched by su", "switched by runuser", *able):
+        assert f"{words}\n" in ran.stdout
+    assert "\n4750\n" in ran.stdout
+    if name == "userns":
+        for path, owner in _GIVEN_AWAY.items():
+            assert f"owner of {path} {owner}" in ran.stdout, ran.stdout[-4000:]

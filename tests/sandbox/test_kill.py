@@ -45,7 +45,7 @@ def begin(name: str, place: Path, seconds: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-@pytest.fixture(params=["namespaces", "userns", "proot"])
+@pytest.fixture(params=["namespaces", "userns", "chroot", "proot"])
 def name(request: pytest.FixtureRequest) -> str:
     return rung_of(request.param).name
 
@@ -58,7 +58,7 @@ def test_ctrl_c(name: str, place: Path) -> None:
         program.send_signal(signal.SIGINT)
         assert program.wait(10) != 0
     assert gone(seconds)
-    written = set(os.listdir(place / ("upper" if name != "proot" else "base"))) - {"etc", "bin", "tmp"}
+    written = set(os.listdir(place / ("base" if name in ("chroot", "proot") else "upper"))) - {"etc", "bin", "tmp"}
     assert written == {"dev", "proc", "sys"}
     assert not list((place / "base" / "etc").glob("hosts"))
 

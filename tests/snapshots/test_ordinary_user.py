@@ -16,6 +16,7 @@ import pytest
 
 NOBODY = "65534"
 PROJECT = Path(__file__).parents[2]
+TESTS = PROJECT / "tests" / "snapshots"
 DEVICES = "".join(
     f"mknod -m 666 /dev/{name} c 1 {minor}\n" for name, minor in (("null", 3), ("zero", 5), ("urandom", 9))
 )
@@ -30,8 +31,8 @@ def test_conformance_without_root() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         command = f"""mount -t tmpfs -o mode=755 none /dev\n{DEVICES}
-        exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {python} -m pytest -q -rs \
-            -p no:cacheprovider --basetemp={folder}/tests {PROJECT}/tests/snapshots/test_conformance.py"""
+        exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups {python} -m pytest -n0 -q -rs \
+            -p no:cacheprovider --basetemp={folder}/tests {TESTS}/test_conformance.py {TESTS}/test_ledger.py"""
         environment = os.environ | {
             "HOME": folder, "TMPDIR": folder, "PYTHONPATH": os.pathsep.join([str(PROJECT), *sys.path[1:]]),
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dockersim import replay
+from dockersim.dockerfile import NO_RULES
 from dockersim.engine.build import Build
-from dockersim.errors import ContentError
+from dockersim.errors import ContentError, RunFailed
 from dockersim.trace import SCHEMA, build_document, read
 
-from ..views.example import Workshop
+from ..views.example import Command, Workshop
 
 
 def engine_document(build: Build) -> dict[str, Any]:
@@ -40,7 +41,9 @@ _json = st.recursive(
 )
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 3}', '{"schema": "dockersim.trace/v0"}', b"\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"schema": 3}', '{"schema": "dockersim.trace/v0"}', b"\xff", "[Infinity]"]
+)
 def test_what_is_no_trace_is_refused(text: str | bytes) -> None:
     with pytest.raises(ContentError, match="not a dockersim trace"):
         read(text)
@@ -57,6 +60,18 @@ def test_findings_come_back_as_they_were_and_older_traces_have_none() -> None:
     assert read(json.dumps(document)).findings == build.findings
     del document["findings"]
     assert read(json.dumps(document)).findings is None
+
+
+@pytest.mark.parametrize("rules", [3, [1], [[1]], [["one", "*"]], [[1, "!"]], [[1, "[a"]]], ids=str)
+def test_damaged_ignore_rules_are_refused_in_words(rules: object) -> None:
+    build = Workshop().build()
+    build.finish()
+    document = engine_document(build)
+    assert read(json.dumps(document)).ignore == NO_RULES
+    with pytest.raises(ContentError, match="damaged"):
+        read(json.dumps({**document, "ignore": rules}))
+    del document["ignore"]
+    assert replay(document).ignore == NO_RULES
 
 
 @pytest.mark.parametrize("findings", [3, [1], [{}], [{"rule": "A"}], {"a": 1}])
@@ -131,6 +146,21 @@ def test_no_password_of_a_context_gets_into_a_trace() -> None:
         ("here", "../src"),
     )
     assert again.finish().ok
+
+
+def test_no_password_of_the_dockerfile_gets_into_a_trace() -> None:
+    text = "FROM ubuntu:latest\nRUN pip install https://me:SECRET@host/x.git\nENV A=https://SECRET@host/\nRUN false\n"
+    runs = {"*pip install*": Command(output=("from https://me:SECRET@host/x\n",)), "*false*": Command(exit_code=1)}
+    build = Workshop(runs).build(text)
+    with pytest.raises(RunFailed):
+        build.finish()
+    document = json.dumps(engine_document(build))
+    assert "SECRET" not in document and document.count("https://xxxxx@host/x") > 3
+    again = replay(document)
+    with pytest.raises(RunFailed):
+        again.finish()
+    assert [step.event.state for step in again.steps] == [step.event.state for step in build.steps]
+    assert [step.output for step in again.steps][1] == "from https://xxxxx@host/x\n"
 
 
 @given(st.dictionaries(st.sampled_from(["steps", "recording", "options", "dockerfile"]), _json))

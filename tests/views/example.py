@@ -168,6 +168,9 @@ class Workshop:
                 return ImageCommitted(sha256(config.to_json()), sha256(b"manifest"), size)
         raise AssertionError(request)
 
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
     def _nearest(self, key: CacheKey) -> CacheKey | None:
         """Find the latest step with the same instruction, else none."""
         same = [known for known, _ in self.cache.values() if known.instruction == key.instruction]

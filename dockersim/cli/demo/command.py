@@ -25,14 +25,15 @@ UBUNTU: Final = "ubuntu:latest"
     help="starter: made from this machine, takes seconds; ubuntu:latest: the tutorial's Dockerfile to the word",
 )
 @click.option("--keep", is_flag=True, help="Leave everything as it is at the end, and say where")
-def demo(base: str, keep: bool) -> None:
+@click.option("--sandbox", help="Run every command on this rung ('dockersim info' lists them)")
+def demo(base: str, keep: bool, sandbox: str | None) -> None:
     """The whole tutorial in one command: build, look inside, build again, push, pull, run, fetch the page.
 
     Nothing is played: every line that begins with $ is a command that really runs, in a scratch directory that is
     deleted at the end. The exit code is 0 only if every act did what it says.
     """
     story = Story()
-    stage = Stage.set_up(story)
+    stage = Stage.set_up(story, sandbox)
     try:
         _play(stage, base)
     except NotShown as error:

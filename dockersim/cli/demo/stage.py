@@ -42,15 +42,17 @@ class Stage:
         self.story = story
         self.folder = folder
         self.root = folder / "root"
+        self.sandbox: str | None = None
         self.second_root = folder / "another-machine"
         self.app = folder / "flask-app"
         self.traces = folder / "traces"
         self._running: subprocess.Popen[str] | None = None
 
     @classmethod
-    def set_up(cls, story: Story) -> Stage:
-        """Make the directory, with the app of the lessons in it."""
+    def set_up(cls, story: Story, sandbox: str | None = None) -> Stage:
+        """Make the directory, with the app of the lessons in it; commands stand on the rung ``sandbox``."""
         stage = cls(story, Path(tempfile.mkdtemp(prefix="dockersim-demo-")))
+        stage.sandbox = sandbox
         shutil.copytree(lessons_folder() / "flask-app", stage.app)
         stage.traces.mkdir()
         return stage
@@ -135,6 +137,8 @@ class Stage:
     def _start(self, arguments: tuple[str, ...], elsewhere: bool) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if name != "DOCKERSIM_HUB"}
         environment["DOCKERSIM_HOME"] = str(self.second_root if elsewhere else self.root)
+        if self.sandbox:
+            environment["DOCKERSIM_SANDBOX"] = self.sandbox
         # -P: the app's folder is where the command runs, and its app.py is nobody's module.
         return subprocess.Popen(
             [sys.executable, "-P", "-u", "-m", "dockersim.cli", *arguments],

@@ -116,7 +116,6 @@ class RemoteCaches:
             if not content.keep(blob.digest):
                 with content.writer() as writer:
                     place.fetch(blob, writer)
-                    writer.commit(blob.digest, size=blob.size)
             self._layers.add_blob(blob, diff_id)
         self._layers.entries(diff_id)  # a blob of that digest may be here that is no layer
 

@@ -45,7 +45,7 @@ class CachePlace(Protocol):
         """Read a document and check it."""
 
     def fetch(self, blob: Descriptor, into: BlobWriter) -> None:
-        """Read a layer, at most as long as it should be; whoever commits it checks its digest."""
+        """Read a layer and commit it, if it is what it should be."""
 
     def send(self, blob: Descriptor, source: BinaryIO) -> None:
         """Write a blob. Repeatable."""
@@ -90,6 +90,7 @@ class Directory:
             if (size := self._content.size(blob.digest)) != blob.size:
                 raise ContentError(f"blob {blob.digest} has {size} bytes, it should have {blob.size}")
             copy(source, into)
+        into.commit(blob.digest, size=blob.size)
 
     def send(self, blob: Descriptor, source: BinaryIO) -> None:
         """Write the file."""
@@ -156,7 +157,6 @@ class Repository:
         if not self._content.keep(blob.digest):
             with self._content.writer() as into:
                 self.fetch(blob, into)
-                into.commit(blob.digest, size=blob.size)
         return self._content.read(blob.digest, limit=LARGEST_DOCUMENT)
 
     def fetch(self, blob: Descriptor, into: BlobWriter) -> None:

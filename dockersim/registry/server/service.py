@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, to_builtins
 
 from dockersim.errors import RegistryError
+from dockersim.locks import try_lock
 
 if TYPE_CHECKING:
     from dockersim.registry.server.app import RegistryApp
@@ -120,7 +121,7 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
 def running(root: Path) -> Address | None:
     """Find the live registry of ``root``; None if there is none."""
     try:
-        address = Address(**json.loads((root / "server.json").read_text()))
+        address = Address(**json.loads((root / "server.json").read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return address if _answers(address) else None
@@ -130,6 +131,7 @@ def ensure_running(root: Path) -> Address:
     """Find the live registry of ``root``, or start one on loopback that outlives us. May be repeated."""
     if (address := running(root)) is not None:
         return address
+    _check_loopback()
     root.mkdir(parents=True, exist_ok=True)
     process = _start(root, _last_port(root))
     deadline = time.monotonic() + START_SECONDS
@@ -147,6 +149,16 @@ def ensure_running(root: Path) -> Address:
     raise RegistryError(
         f"the practice registry did not answer within {START_SECONDS:.0f} seconds", hint=f"see {root / 'registry.log'}"
     )
+
+
+def _check_loopback() -> None:
+    """Raise RegistryError where not even this machine reaches itself: in a network namespace whose lo is down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((LOOPBACK, 9))  # of a datagram socket that sends nothing; it only asks for a route
+        except OSError as error:
+            message = f"the practice registry cannot be reached at {LOOPBACK}: {error.strerror}"
+            raise RegistryError(message, hint="the loopback interface is down; root can 'ip link set lo up'") from error
 
 
 def _await_loser(process: subprocess.Popen[bytes], address: Address) -> None:
@@ -210,15 +222,9 @@ class _hold:
 
     def __enter__(self) -> None:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        if sys.platform == "win32":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not try_lock(self._descriptor):
             os.close(self._descriptor)
-            raise RootIsServed(f"another registry already serves {self._path.parent}") from error
+            raise RootIsServed(f"another registry already serves {self._path.parent}")
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
@@ -252,17 +258,17 @@ def _gone(root: Path, seconds: float) -> bool:
 
 def _last_port(root: Path) -> int:
     try:
-        return int((root / "port").read_text())
+        return int((root / "port").read_text(encoding="ascii"))
     except (FileNotFoundError, ValueError):
         return 0
 
 
 def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else "it said nothing"
 
 
 def _write(path: Path, text: str) -> None:
     half = path.with_name(f".{uuid.uuid4().hex}")
-    half.write_text(text)
+    half.write_text(text, encoding="utf-8")
     os.replace(half, path)

@@ -12,8 +12,12 @@ The steps, in order, each in its own module:
     rootfs      lays the root file system out, and finds paths in it without ever leaving it
     mounts      /proc, /dev, /sys, /etc/resolv.conf and the mounts that were asked for
     network     lo, and the address of a container
+    chroot      all this where nothing can be mounted; ``covers`` and ``copying`` do there what mounts do elsewhere
+    tracing     all this by proot, where not even root's directory can be changed
     privilege   identity, capabilities
     seccomp     the filter: what a container may not do, and what an ordinary user's RUN only believes it did
+    notify      hears the calls that a user's RUN only believes it did; ``ledger`` writes down what they were,
+                ``caller`` finds which files they meant
     command     finds the program and becomes it
     kernel      the system calls that Python 3.11 has no name for
 

@@ -42,6 +42,10 @@ def _serve(spec: dict[str, Any]) -> None:
         from . import dial
 
         dial.serve(spec)
+    elif spec["mode"] == "chroot":
+        from . import chroot
+
+        chroot.start(spec)
     else:
         from . import tracing
 

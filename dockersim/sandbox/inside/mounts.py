@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-_NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-_LINKS = {
+NODES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+LINKS = {
     "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
     "ptmx": "pts/ptmx", "core": "/proc/kcore",
 }  # fmt: skip
@@ -76,7 +76,7 @@ def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
     options = "mode=755,size=65536k"
     kernel.mount("tmpfs", _at(target), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_STRICTATIME, options)
     dev = os.open("dev", os.O_PATH | os.O_CLOEXEC, dir_fd=root.descriptor)
-    for name, (major, minor) in _NODES.items():
+    for name, (major, minor) in NODES.items():
         source = f"/dev/{name}"
         if scratch is not None:
             os.mknod(name, 0o666 | stat.S_IFCHR, os.makedev(major, minor), dir_fd=scratch)
@@ -87,7 +87,7 @@ def _fill_dev(root: Root, target: int, scratch: int | None) -> None:
         kernel.mount(source, _at(dev, name), "", kernel.MS_BIND)
         if scratch is None:
             restrict(_at(dev, name), kernel.MS_RDONLY)
-    for name, goal in _LINKS.items():
+    for name, goal in LINKS.items():
         if name != "core" or os.path.exists(goal):
             os.symlink(goal, name, dir_fd=dev)
     for name in ("pts", "shm", "mqueue"):

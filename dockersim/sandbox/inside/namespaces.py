@@ -12,6 +12,8 @@ TYPE_CHECKING = False  # not from typing: importing that takes longer than all e
 if TYPE_CHECKING:
     from typing import Any
 
+    from .notify import Socket
+
 
 def start(spec: dict[str, Any]) -> None:
     """Run the command as the first process of new namespaces, to its end."""
@@ -20,8 +22,17 @@ def start(spec: dict[str, Any]) -> None:
     if pretend:
         _enter_user_namespace(spec["uid"], spec["gid"])
     kernel.unshare(kernel.CLONE_NEWPID)
-    pid, setup = supervise.fork(lambda report: _become_first(spec, report))
-    supervise.watch(pid, setup, spec["root"].get("upper") or spec["root"]["path"])
+    disk = spec["root"].get("upper") or spec["root"]["path"]
+    if not spec["ledger"]:
+        pid, setup = supervise.fork(lambda report: _become_first(spec, report, None))
+        supervise.watch(pid, setup, disk)
+        return
+    from . import ledger, notify
+
+    ours, theirs = notify.pair()
+    pid, setup = supervise.fork(lambda report: _become_first(spec, report, theirs))
+    theirs.close()
+    supervise.watch(pid, setup, disk, hear=lambda: ledger.hear(ours, spec, disk))
 
 
 def _import_for(spec: dict[str, Any]) -> None:
@@ -45,7 +56,7 @@ def _enter_user_namespace(uid: int, gid: int) -> None:
             file.write(text)
 
 
-def _become_first(spec: dict[str, Any], report: int) -> None:
+def _become_first(spec: dict[str, Any], report: int, ledger: Socket | None) -> None:
     os.umask(0)
     namespaces = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC
     kernel.unshare(namespaces | (0 if spec["network"] == "host" else kernel.CLONE_NEWNET))
@@ -64,7 +75,7 @@ def _become_first(spec: dict[str, Any], report: int) -> None:
         from . import network
 
         network.bring_up_loopback(spec["address"])
-    _become_command(spec)
+    _become_command(spec, ledger)
 
 
 def _mount_root(root: dict[str, Any], *, user_namespace: bool) -> Root:
@@ -82,11 +93,14 @@ def _mount_root(root: dict[str, Any], *, user_namespace: bool) -> Root:
     return Root(mount_overlay(root["lower"], root["upper"], root["work"], options))
 
 
-def _become_command(spec: dict[str, Any]) -> None:
-    """Drop to what a container may do, and become the command. The last steps; their order matters."""
+def _become_command(spec: dict[str, Any], ledger: Socket | None) -> None:
+    """Drop to what a container may do, and become the command. The last steps; their order matters.
+
+    ``ledger`` is where the supervisor waits for the descriptor on which calls are heard, if it is to hear any.
+    """
     _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)  # Python ignores these two, and exec hands that down
     _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    _settle(spec["cwd"])
+    settle(spec["cwd"])
     os.umask(0o022)
     os.setsid()
     if spec["terminal"]:
@@ -94,9 +108,12 @@ def _become_command(spec: dict[str, Any]) -> None:
 
         terminal.take_terminal()
     privilege.bound_capabilities()
-    filter_program = seccomp.program_for_this_machine(pretend=spec["user_namespace"])
-    if filter_program:  # before the identity, as it takes CAP_SYS_ADMIN to do without no_new_privs
-        kernel.install_filter(filter_program)
+    # Before the identity, as it takes CAP_SYS_ADMIN to do without no_new_privs.
+    listener = seccomp.install(pretend=spec["user_namespace"], listen=ledger is not None)
+    if ledger is not None and listener is not None:
+        from .notify import hand_over
+
+        hand_over(ledger, listener, os.stat("/").st_dev.to_bytes(8, "little"))
     numbers_are_real = not spec["user_namespace"]
     privilege.become(spec["uid"], spec["gid"], spec["groups"], numbers_are_real=numbers_are_real)
     # Last: a change of identity clears it. Our supervisor gone, nobody could tidy up after the command.
@@ -104,7 +121,7 @@ def _become_command(spec: dict[str, Any]) -> None:
     command.become(spec["argv"], spec["env"])
 
 
-def _settle(directory: str) -> None:
+def settle(directory: str) -> None:
     """Go to the working directory, which is made if it is missing, as runc does."""
     try:
         os.makedirs(directory, 0o755, exist_ok=True)
@@ -148,4 +165,4 @@ def _become_further(spec: dict[str, Any], spaces: dict[str, tuple[int, int]]) ->
     for descriptor, kind in spaces.values():
         kernel.setns(descriptor, kind)
     os.chdir("/")
-    _become_command(spec)
+    _become_command(spec, None)

@@ -14,20 +14,23 @@ DEFAULT_CAPABILITIES = {
 DEFAULT_MASK = sum(1 << number for number in DEFAULT_CAPABILITIES.values())
 
 
-def bound_capabilities() -> None:
-    """Give up for good, also across set-uid programs, every capability that a container does not have."""
+def bound_capabilities(allowed: int = DEFAULT_MASK) -> None:
+    """Give up for good, also across set-uid programs, every capability that is not in ``allowed``."""
     number = 0
     while True:
-        if not DEFAULT_MASK >> number & 1:
+        if not allowed >> number & 1:
             try:
                 kernel.prctl(kernel.PR_CAPBSET_DROP, number)
+            except PermissionError:  # no CAP_SETPCAP: then execve must give nothing that was given up
+                kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+                return
             except OSError:  # EINVAL: the last one that this kernel knows was the one before
                 return
         number += 1
 
 
-def become(uid: int, gid: int, groups: tuple[int, ...], *, numbers_are_real: bool) -> None:
-    """Take on the identity; root keeps a container's capabilities, everybody else keeps none.
+def become(uid: int, gid: int, groups: tuple[int, ...], *, numbers_are_real: bool, allowed: int = DEFAULT_MASK) -> None:
+    """Take on the identity; root keeps what it has of the capabilities ``allowed``, everybody else keeps none.
 
     In an ordinary user's namespace there is only the one uid, which it was mapped to: nothing to switch to.
     """
@@ -35,4 +38,4 @@ def become(uid: int, gid: int, groups: tuple[int, ...], *, numbers_are_real: boo
         os.setgroups(groups)
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
-    kernel.set_capabilities(DEFAULT_MASK if uid == 0 else 0)
+    kernel.set_capabilities(allowed & kernel.permitted_capabilities() if uid == 0 else 0)

@@ -1,9 +1,11 @@
 """The filter in front of the kernel, as BPF instructions put together by hand.
 
-Two tables. ``FORBIDDEN`` is what Docker's default profile (moby/profiles, seccomp/default.json) refuses to a process
+Three tables. ``FORBIDDEN`` is what Docker's default profile (moby/profiles, seccomp/default.json) refuses to a process
 without CAP_SYS_ADMIN and its kin, turned round into a list of what is refused. ``PRETENDED`` is for the namespaces of
 an ordinary user, where only one uid exists: changing owners and identities "succeeds" and does nothing, so that apt,
-dpkg, useradd and tar as root do their work (an idea of Charliecloud's ``--force=seccomp``).
+dpkg, useradd and tar as root do their work (an idea of Charliecloud's ``--force=seccomp``). ``RECORDED`` is the part
+of that which an image keeps, owners and devices: where the kernel lets a supervisor decide over a call
+(seccomp_unotify(2)), these are asked of ``ledger``, which writes them down.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from __future__ import annotations
 import os
 import struct
 
+from . import kernel
+
 EPERM, ENOSYS = 1, 38
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_ALLOW, _ERRNO, _USER_NOTIF = 0x7FFF0000, 0x00050000, 0x7FC00000
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data, little endian
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _MASK, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _ANY_NAMESPACE = 0x7E020000  # the CLONE_NEW* bits of clone's flags
@@ -43,18 +47,22 @@ _AARCH64 = {
 }  # fmt: skip
 FORBIDDEN = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
+RECORDED = {
+    "x86_64": {92: "chown", 93: "fchown", 94: "lchown", 260: "fchownat", 133: "mknod", 259: "mknodat"},
+    "aarch64": {55: "fchown", 54: "fchownat", 33: "mknodat"},
+}
 PRETENDED = {
     "x86_64": {
-        "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260, "setuid": 105, "setgid": 106, "setreuid": 113,
-        "setregid": 114, "setgroups": 116, "setresuid": 117, "setresgid": 119, "setfsuid": 122, "setfsgid": 123,
-        "capset": 126,
+        "setuid": 105, "setgid": 106, "setreuid": 113, "setregid": 114, "setgroups": 116, "setresuid": 117,
+        "setresgid": 119, "setfsuid": 122, "setfsgid": 123, "capset": 126,
     },
     "aarch64": {
-        "fchown": 55, "fchownat": 54, "setuid": 146, "setgid": 144, "setreuid": 145, "setregid": 143,
-        "setgroups": 159, "setresuid": 147, "setresgid": 149, "setfsuid": 151, "setfsgid": 152, "capset": 91,
+        "setuid": 146, "setgid": 144, "setreuid": 145, "setregid": 143, "setgroups": 159, "setresuid": 147,
+        "setresgid": 149, "setfsuid": 151, "setfsgid": 152, "capset": 91,
     },
 }  # fmt: skip
-_MAKE_NODE = {"x86_64": ((133, 1), (259, 2)), "aarch64": ((33, 2),)}  # (number, which argument is the mode)
+_MODE_OF_NODE = {"mknod": 1, "mknodat": 2}  # which argument it is
+SECCOMP = {"x86_64": 317, "aarch64": 277}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _CLONE3 = 435
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -78,14 +86,18 @@ def _without_namespaces() -> bytes:
     return look + _answer(EPERM) + _instruction(_RETURN, _ALLOW)
 
 
-def _without_devices(argument: int) -> bytes:
+def _on_devices(argument: int, answer: bytes) -> bytes:
+    """Give ``answer`` if a device is to be made; all else, pipes and the like, a user may make."""
     mode = _instruction(_LOAD, _FIRST_ARGUMENT + 8 * argument) + _instruction(_MASK, _TYPE_OF_FILE)
     device = _instruction(_EQUAL, _CHARACTER, 1, 0) + _instruction(_EQUAL, _BLOCK, 0, 1)
-    return mode + device + _answer(0) + _instruction(_RETURN, _ALLOW)
+    return mode + device + answer + _instruction(_RETURN, _ALLOW)
 
 
-def program(machine: str, *, pretend: bool) -> bytes:
+def program(machine: str, *, pretend: bool, listen: bool = False) -> bytes:
     """Assemble the filter for ``machine``; empty where we have no table for it.
+
+    ``pretend``: the owners and identities that an ordinary user cannot have are pretended. ``listen``: those that are
+    ``RECORDED`` wait for a supervisor's answer.
 
     Deviation: programs of another architecture (i386 on x86_64, x32) get ENOSYS; Docker's profile lets them run.
     """
@@ -103,9 +115,16 @@ def program(machine: str, *, pretend: bool) -> bytes:
     # clone3's flags lie in memory, where a filter can't look; ENOSYS makes libc use clone instead.
     parts += [_on_number(_CLONE3, _answer(ENOSYS)), _on_number(_CLONE[machine], _without_namespaces())]
     if pretend:
-        parts += [_on_number(number, _answer(0)) for number in PRETENDED[machine].values()]
-        parts += [_on_number(number, _without_devices(argument)) for number, argument in _MAKE_NODE[machine]]
+        parts += _pretence(machine, _instruction(_RETURN, _USER_NOTIF) if listen else _answer(0))
     return b"".join(parts) + _instruction(_RETURN, _ALLOW)
+
+
+def _pretence(machine: str, recorded: bytes) -> list[bytes]:
+    parts = [_on_number(number, _answer(0)) for number in PRETENDED[machine].values()]
+    for number, name in RECORDED[machine].items():
+        argument = _MODE_OF_NODE.get(name)
+        parts.append(_on_number(number, recorded if argument is None else _on_devices(argument, recorded)))
+    return parts
 
 
 # System calls with a path in them that are younger than Debian's proot, which would let them see the host's files.
@@ -125,6 +144,20 @@ def program_for_proot(machine: str) -> bytes:
     return other + allow + _instruction(_LOAD, _NUMBER) + answers + allow
 
 
-def program_for_this_machine(*, pretend: bool) -> bytes:
-    """Assemble the filter for the machine that this runs on."""
-    return program(os.uname().machine, pretend=pretend)
+def install(*, pretend: bool, listen: bool) -> int | None:
+    """Put the filter of this machine in front of this process, and of all that it will become and start.
+
+    Return the descriptor on which the kernel asks what to answer if ``listen`` and it can; else what would have been
+    asked is pretended.
+    """
+    machine = os.uname().machine
+    if listen and machine in SECCOMP:
+        try:
+            os.close(kernel.open_below(kernel.AT_FDCWD, b"/", os.O_PATH, 0))  # what ``caller`` cannot do without
+            return kernel.install_filter_with_listener(SECCOMP[machine], program(machine, pretend=pretend, listen=True))
+        except OSError:  # a kernel before 5.6, or a filter around us that has a supervisor of its own
+            pass
+    plain = program(machine, pretend=pretend)
+    if plain:
+        kernel.install_filter(plain)
+    return None

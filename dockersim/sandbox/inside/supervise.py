@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .ledger import Ledger
+
 CONTROL, REPORT, SOCKET = 3, 4, 5
 """The runner's descriptors besides stdin, stdout and stderr: what to do; how it went; where descriptors are sent."""
 
@@ -53,23 +55,38 @@ def fork(child: Callable[[int], None]) -> tuple[int, int]:
     os._exit(125)
 
 
-def watch(pid: int, setup: int, directory: str, *, generations: int = 0) -> None:
+def watch(
+    pid: int,
+    setup: int,
+    directory: str,
+    *,
+    generations: int = 0,
+    strays: bool = False,
+    tidy: Callable[[], None] = lambda: None,
+    hear: Callable[[], Ledger | None] | None = None,
+) -> None:
     """Wait for ``pid`` to end; report; see that nothing of it is left.
 
     ``directory`` is where the stubs lie on disk. ``pid`` is the command itself, the first of a pid namespace with
-    which everything in it dies; or it is a tracer, and the command is its child or a further descendant.
+    which everything in it dies, or with ``strays`` one that may leave others behind; or it is a tracer, and the
+    command is its child or a further descendant. ``tidy`` is done when all are dead.
+    ``hear`` is asked for a ledger once the command runs.
     """
     alarm = _wake_on_child()
     _let_go_of_output()
     stubs, failure = _hear(setup)
     line = _first_born(pid, 0 if failure else generations)
+    if generations and not failure and len(line) == 1:  # the command was quick, but not all that it left behind
+        kill_descendants(spare=pid)
     report(failure or ("started", line[-1], wire.start_time(line[-1])))
-    code = _wait(line, alarm)
-    if generations:
+    ledger = hear() if hear and not failure else None
+    code = _wait(line, alarm, ledger)
+    if generations or strays:
         kill_descendants()
+    tidy()
     if stubs:
         remove_stubs(directory, stubs)
-    report(("exited", code))
+    report(("exited", code, ledger.rows() if ledger else [], ledger is not None and ledger.is_complete))
 
 
 def _wake_on_child() -> int:
@@ -103,8 +120,10 @@ def _hear(setup: int) -> tuple[list[Stub], Any]:
     return stubs, failure
 
 
-def _wait(line: list[int], alarm: int) -> int:
+def _wait(line: list[int], alarm: int, ledger: Ledger | None) -> int:
     """Wait for the first of ``line``, doing meanwhile what the starter says to the last; return its exit code.
+
+    Meanwhile ``ledger`` answers the calls that are heard.
 
     A tracer waits for all it traces, and Docker doesn't: once its child has ended, the rest is killed.
     """
@@ -112,6 +131,9 @@ def _wait(line: list[int], alarm: int) -> int:
     poll = select.poll()
     poll.register(alarm, select.POLLIN)
     poll.register(CONTROL, select.POLLIN)
+    listener = ledger.listener if ledger else -1
+    if ledger:
+        poll.register(listener, select.POLLIN)
     end_of_child = -1
     killed = False
     if len(line) > 1:
@@ -125,9 +147,14 @@ def _wait(line: list[int], alarm: int) -> int:
         if code is not None:
             # proot now and then tells of a child that we have killed as if it had ended well.
             return 128 + _signal.SIGKILL if killed and code == 0 and len(line) > 1 else code
-        for descriptor, _ in poll.poll():
+        for descriptor, event in poll.poll():
             if descriptor == alarm:
                 os.read(alarm, 512)
+            elif ledger and descriptor == listener:
+                if event & select.POLLIN:
+                    ledger.serve()
+                else:  # there is nobody left who could call
+                    poll.unregister(listener)
             elif descriptor == end_of_child:
                 poll.unregister(end_of_child)
                 kill_descendants(spare=pid)
@@ -218,6 +245,8 @@ def _first_born(pid: int, generations: int) -> list[int]:
         children = _children(line[-1])
         if children:
             line.append(children[0])
+        elif len(_children(os.getpid())) > 1:  # it has had children: theirs are ours now
+            break
         else:
             time.sleep(0.0005)
     return line
