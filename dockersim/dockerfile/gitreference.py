@@ -15,7 +15,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,6 +30,10 @@ _SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
 _SCP_STYLE = re.compile(
     r"(?P<remote>\w[\w-]*@[a-zA-Z0-9.][a-zA-Z0-9.-]*:.*?)(?:\?(?P<query>.*?))?(?:#(?P<fragment>.*))?", re.ASCII
 )
+_HOST = re.compile(r"(?:\[[^\]\s]*\]|[^\s%:\[\]\\^`{|}]*)(?::\d*)?")
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+_PATH: Final = "%/:@!$&'()*+,;=~[]"
+"""What stays as it is in the path of an address, besides letters, digits and ``_.-``."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TRUE: Final = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE: Final = ("0", "f", "F", "false", "FALSE", "False")
@@ -76,7 +80,8 @@ def parse_git_reference(text: str) -> GitReference | None:
         posixpath.normpath(posixpath.join("/", subdir)).lstrip("/"),
         looks_local=text.startswith("github.com/"),
     )
-    found = _with_query(found, parse_qs(query, keep_blank_values=True))
+    pairs = "&".join(pair for pair in query.split("&") if ";" not in pair)  # Go drops those
+    found = _with_query(found, parse_qs(pairs, keep_blank_values=True))
     if found.ref.startswith("-"):
         raise DockerfileError(f'invalid git ref "{found.ref}"', hint="name a branch, a tag or a commit")
     return found
@@ -94,10 +99,12 @@ def _parts(text: str) -> tuple[str, str, str] | None:
         url = urlsplit(text)
     except ValueError:
         return None  # no address at all
+    if not _HOST.fullmatch(url.netloc.rpartition("@")[2]) or _BAD_ESCAPE.search(url.path):
+        return None  # nor is this
     # An address of the web is a repository only if it says so (BuildKit, ``ParseGitRef``).
     if url.scheme in ("http", "https") and not unquote(url.path).endswith(".git"):
         return None
-    remote = url._replace(query="", fragment="").geturl()
+    remote = url._replace(path=quote(url.path, safe=_PATH), query="", fragment="").geturl()
     return remote, url.query, unquote(url.fragment)
 
 
@@ -107,12 +114,12 @@ def _parts(text: str) -> tuple[str, str, str] | None:
 def _with_query(reference: GitReference, query: Mapping[str, list[str]]) -> GitReference:
     """Take in what stands behind the question mark; what the fragment says must not be contradicted."""
     for name, values in query.items():
-        if name not in _READERS:
-            raise DockerfileError(f'unexpected query "{name}"', hint=f"these are known: {', '.join(_READERS)}")
         if len(values) > 1:
             raise DockerfileError(f'query "{name}" has multiple values')
         if not values[0] and name not in _SWITCHES:
             raise DockerfileError(f'query "{name}" has no value')
+        if name not in _READERS:
+            raise DockerfileError(f'unexpected query "{name}"', hint=f"these are known: {', '.join(_READERS)}")
         field, read = _READERS[name]
         value = read(name, values[0])
         if field in ("ref", "subdir") and getattr(reference, field) not in ("", value):

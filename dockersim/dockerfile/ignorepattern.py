@@ -23,8 +23,8 @@ from msgspec import Struct
 from dockersim.dockerfile.ignoremachine import LOOSE, REST, STAR, Machine
 from dockersim.dockerfile.pattern import check_pattern, class_expression
 
-# Deviation: BuildKit takes a backslash and a letter for an escape of Go's regular expressions (``\d`` is a
-# digit); here every character behind a backslash stands for itself.
+# Deviation: BuildKit takes a backslash and a letter for an escape of Go's regular expressions (``\d`` is a digit), and
+# in a pattern with wildcards ``|``, ``^`` and ``{2}`` for theirs; here every such character stands for itself.
 _TOKEN: Final = re.compile(r"\*\*/?|\*|\?|\[|\\(.)|(.)", re.DOTALL)
 _ANY: Final = "[^/]"
 

@@ -62,10 +62,13 @@ def open_archive(stream: BinaryIO) -> Archive | None:
 
 def _is_tar(block: bytes) -> bool:
     """Tell whether a tar begins here: its header's sum is right; the oldest tars show it in no other way."""
+    if len(block) < _BLOCK:
+        return False
     try:
-        return len(block) == _BLOCK and bool(decode(block).name)
+        decode(block)
     except ContentError:
         return False
+    return True
 
 
 def _pour(source: BinaryIO, file: IO[bytes]) -> None:

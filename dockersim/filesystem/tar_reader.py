@@ -202,7 +202,7 @@ class _Reader:
         if name.startswith(WHITEOUT_PREFIX):
             return _mark(folder, name)
         if not path and kind is not Kind.DIRECTORY:
-            raise ContentError("the archive has a member without a name")
+            return None  # the root is a directory, whatever a tar says; containerd and moby pass over it, too
         return Entry(
             path,
             kind,

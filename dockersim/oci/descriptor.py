@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from msgspec import Struct, field
 from dockersim.digest import Digest
 from dockersim.errors import ContentError
 from dockersim.oci.gojson import Document, Fields, encode, omit_empty, sorted_map
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]*")
 
 
 class Platform(Struct, frozen=True):
@@ -88,7 +91,7 @@ class Descriptor(Struct, frozen=True):
             media_type=fields.media_type("mediaType", required=True),
             digest=fields.digest("digest"),
             size=fields.integer("size", required=True, least=0),
-            urls=fields.texts("urls"),
+            urls=_addresses(fields, "urls"),
             annotations=fields.text_map("annotations"),
             data=_base64(fields, "data"),
             platform=Platform.from_fields(fields.one("platform")) if fields.has("platform") else None,
@@ -112,6 +115,14 @@ class Descriptor(Struct, frozen=True):
     def to_json(self) -> bytes:
         """Write the descriptor."""
         return encode(self.as_json())
+
+
+def _addresses(fields: Fields, name: str) -> tuple[str, ...]:
+    # MUST (descriptor.md): each entry conforms to RFC 3986.
+    for address in fields.texts(name):
+        if not _ADDRESS.fullmatch(address):
+            raise ContentError(f"{fields.where}.{name} has {address!r}, which is no address")
+    return fields.texts(name)
 
 
 def _base64(fields: Fields, name: str) -> bytes | None:

@@ -65,7 +65,7 @@ class Reference(Struct, frozen=True):
     @property
     def name(self) -> str:
         """Registry and repository: ``docker.io/library/ubuntu``."""
-        return f"{self.registry}/{self.repository}"
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
 
     @property
     def familiar_name(self) -> str:

@@ -94,13 +94,13 @@ def linked(parent: str, key: CacheKey) -> str:
 def _mount_option(one: RunMount) -> tuple[str, str]:
     """Spell what of a mount counts for the key: how it is mounted.
 
-    Where its files come from does not count, as the files themselves do (BuildKit, ``ExecOp.CacheMap``).
+    Where its files come from does not count, as the files themselves do, nor with whom a cache is shared (BuildKit,
+    ``ExecOp.CacheMap``).
     """
     mount = one.mount
     words = [f"type={mount.type.value}", "ro" if mount.read_only else "rw"]
     facts = {
         "id": mount.id,
-        "sharing": mount.sharing.value if mount.sharing else "",
         "size": str(mount.size or ""),
         "required": "true" if mount.required else "",
         "env": mount.env or "",
@@ -138,7 +138,7 @@ def _copy_options(op: CopyOp) -> tuple[tuple[str, str], ...]:
     unpacked = {op.unpack for _ in op.patterns} | {op.unpack_urls for _ in op.urls}
     flags = {
         "--chown": op.chown,
-        "--chmod": op.chmod,
+        "--chmod": op.chmod.lstrip("0") or "0" if op.chmod.isdecimal() else op.chmod,
         "--link": "true" if op.link else "",
         "--parents": "true" if op.parents else "",
         "--exclude": " ".join(op.exclude),

@@ -100,3 +100,27 @@ def test_any_text_is_read_or_refused(text: str, before: str) -> None:
     except DockerfileError:
         return
     assert found is None or not found.ref.startswith("-")
+
+
+@pytest.mark.parametrize("text", ["https://a b/x.git", "https://a%20b/x.git", "https://h:port/x.git", "ssh://h/x%zz"])
+def test_what_is_no_address_is_no_repository(text: str) -> None:
+    assert parse_git_reference(text) is None
+
+
+def test_letters_that_addresses_cannot_have_are_written_as_go_writes_them() -> None:
+    found = parse_git_reference("ssh://h/caf\u00e9 x%20y.git#main")
+    assert found is not None and (found.remote, found.name) == ("ssh://h/caf%C3%A9%20x%20y.git", "caf%C3%A9%20x%20y")
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [("huh", 'query "huh" has no value'), ("huh=1", 'unexpected query "huh"'), ("ref=", 'query "ref" has no value')],
+)
+def test_a_missing_value_is_told_before_an_unknown_name(query: str, problem: str) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        parse_git_reference(f"https://h/x.git?{query}")
+    assert caught.value.message == problem
+
+
+def test_a_pair_with_a_semicolon_says_nothing() -> None:
+    assert parse_git_reference("https://h/x.git?huh=1;y=2&ref=v1") == GitReference("https://h/x.git", "x", "v1")

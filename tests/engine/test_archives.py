@@ -30,14 +30,30 @@ def unmarked(data: bytes) -> bytes:
     return bytes(block) + data[512:]
 
 
-@pytest.mark.parametrize("data", [tar(), unmarked(tar()), gzip.compress(tar()), gzip.compress(unmarked(tar()))])
+ARCHIVES = {
+    "plain": tar(),
+    "old": unmarked(tar()),
+    "packed": gzip.compress(tar(), mtime=0),
+    "old and packed": gzip.compress(unmarked(tar()), mtime=0),
+}
+
+
+@pytest.mark.parametrize("data", ARCHIVES.values(), ids=ARCHIVES)
 def test_archives(data: bytes) -> None:
     archive = open_archive(io.BytesIO(data))
     assert archive is not None and [entry.path for entry in archive.entries] == ["note"]
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello\n", bytes(1024), tar()[:500], b"x" + tar()[1:], gzip.compress(b"ustar" * 200)]
-)
+NO_ARCHIVES = {
+    "nothing": b"",
+    "text": b"hello\n",
+    "zeros": bytes(1024),
+    "cut off": tar()[:500],
+    "wrong sum": b"x" + tar()[1:],
+    "packed text": gzip.compress(b"ustar" * 200, mtime=0),
+}
+
+
+@pytest.mark.parametrize("data", NO_ARCHIVES.values(), ids=NO_ARCHIVES)
 def test_no_archives(data: bytes) -> None:
     assert open_archive(io.BytesIO(data)) is None

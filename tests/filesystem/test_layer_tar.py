@@ -249,7 +249,6 @@ class TestAttacks:
             "name with a NUL": (member(pax_headers={"path": "a\0b"}), "path that cannot be"),
             "name too long": (member("n" * 256), "path that cannot be"),
             "path too long": (member("/".join(["n" * 200] * 30)), "path that cannot be"),
-            "no name": (member(""), "without a name"),
             "link to nowhere": (member(type=tarfile.SYMTYPE), "link to nowhere"),
             "extended header of gigabytes": (
                 tarfile.TarInfo("x").tobuf(tarfile.GNU_FORMAT)[:124] + b"77777777777\0",
@@ -261,6 +260,11 @@ class TestAttacks:
     def test_is_refused(self, data: bytes, message: str) -> None:
         with pytest.raises(ContentError, match=message):
             read_all(data)
+
+    @pytest.mark.parametrize("name", ["", "/", "./", "a/.."])
+    def test_a_file_in_the_place_of_the_root_is_passed_over(self, name: str) -> None:
+        entries = index_layer(io.BytesIO(member(name, content=b"no") + member("f") + bytes(1024)))[2]
+        assert [entry.path for entry in entries] == (["", "f"] if name.endswith("/") else ["f"])
 
     def test_huge_extended_header(self) -> None:
         info = tarfile.TarInfo("x")

@@ -205,3 +205,10 @@ def test_a_platform_that_is_none(text: str) -> None:
 def test_platform(text: str) -> None:
     assert str(Platform.parse(text)) == text
     assert Platform.parse(text) != replace(Platform.parse(text), os="windows")
+
+
+@pytest.mark.parametrize("address", ["here", "//host/x", "https://host/a b", "https://host/{x}", ""])
+def test_where_a_blob_may_be_had_is_an_address(address: str) -> None:
+    document = {"mediaType": media_types.LAYER, "digest": DIGEST, "size": 1, "urls": ["https://host/x?y#z", address]}
+    with pytest.raises(ContentError, match="which is no address"):
+        Descriptor.from_json(json.dumps(document))

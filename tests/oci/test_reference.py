@@ -221,3 +221,8 @@ def test_canonical_and_mostly_familiar_read_back(registry: str, path: str, tag: 
     # The familiar form of docker.io/a.b/c is a.b/c, which names a registry a.b: so in docker, and so here.
     if not (registry == "docker.io" and slash and ("." in first or first == "localhost")):
         assert parse_reference(reference.familiar()) == reference
+
+
+def test_a_first_part_that_looks_like_a_registry_and_cannot_be_one_is_part_of_the_name() -> None:
+    reference = parse_reference("my_host.example/app")
+    assert (reference.registry, reference.canonical()) == ("", "my_host.example/app:latest")

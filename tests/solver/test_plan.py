@@ -100,6 +100,24 @@ def test_labels_and_cmd_do_not_count_for_the_cache() -> None:
     assert keys[0] == keys[1]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("COPY --chmod=644 a /", "COPY --chmod=0644 a /"),
+        ("RUN --mount=type=cache,target=/c x", "RUN --mount=type=cache,target=/c,sharing=locked x"),
+    ],
+)
+def test_what_is_spelt_otherwise_but_does_the_same_has_the_same_key(one: str, other: str) -> None:
+    keys = [[asked.key.digest for asked in run(f"FROM busybox\n{text}\n")[2] if isinstance(asked, Execute)]
+            for text in (one, other)]  # fmt: skip
+    assert keys[0] == keys[1] != []
+
+
+def test_the_history_of_a_copy_in_small_letters() -> None:
+    plan, _, _ = run("FROM busybox\ncopy a /b\nadd a /c\n")
+    assert [step.created_by for step in plan.steps[1:]] == ["COPY a /b # buildkit", "ADD a /c # buildkit"]
+
+
 def test_entrypoint_drops_an_inherited_command() -> None:
     _, steps, _ = run('FROM busybox\nENTRYPOINT ["python3", "app.py"]\n')
     config = steps[-1].step.config_after.config
