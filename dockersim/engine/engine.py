@@ -372,6 +372,7 @@ class Engine:
         contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> BuildOptions:
         given = dict(build_args or {})
+        # Deviation: BuildKit also takes SOURCE_DATE_EPOCH from an ARG above the first FROM: a number, or where to look.
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
         return BuildOptions(
             tuple(given.items()),

@@ -89,7 +89,7 @@ def lower(
     if not dockerfile.stages:
         raise DockerfileError("dockerfile contains no stages to build", hint="begin with FROM")
     scope = global_scope(dockerfile, options)
-    stages = Stages(dockerfile, scope, named_contexts(options.contexts))
+    stages = Stages(dockerfile, scope, named_contexts(options.contexts), options.target)
     lowering = Lowering(dockerfile, options, scope, stages)
     target = lowering.stages.target(options.target)
     needed = yield from resolve(lowering, target)

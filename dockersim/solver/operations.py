@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dockersim.dockerfile import Add, Copy, Heredoc, Lexing, Run, ShellForm, Switch, expand
 from dockersim.errors import DockerfileError
+from dockersim.filesystem import parse_chmod
 from dockersim.solver.configure import Draft
 from dockersim.solver.mounting import SourceFinder, run_mounts
 from dockersim.solver.plan import BuildOptions, CopyOp, RunOp, Source
@@ -116,12 +117,12 @@ def _check_remote(op: CopyOp, at: At) -> None:
     """Check --checksum as BuildKit does before anything runs."""
     if not op.checksum:
         return
-    if not op.repositories:
-        _check_checksum(op.checksum, at)
     if len(op.urls) + len(op.repositories) + len(op.patterns) + len(op.inline) != 1:
         raise DockerfileError("checksum can't be specified for multiple sources", at=at)
     if not op.urls and not op.repositories:
         raise DockerfileError("checksum requires HTTP(S) or Git sources", at=at)
+    if not op.repositories:
+        _check_checksum(op.checksum, at)
 
 
 def _check_checksum(checksum: str, at: At) -> None:
@@ -144,9 +145,11 @@ def _text(heredoc: Heredoc, draft: Draft, lexing: Lexing, at: At) -> str:
 
 
 def _check_chmod(chmod: str, at: At) -> None:
-    if chmod.isdigit() and (not set(chmod) <= set("01234567") or int(chmod, 8) > 0o7777):
-        message = f"invalid chmod parameter: '{chmod}'. it should be octal string and between 0 and 07777"
-        raise DockerfileError(message, at=at)
+    if chmod:
+        try:
+            parse_chmod(chmod)
+        except DockerfileError as error:
+            raise DockerfileError(error.message, at=at, hint=error.hint) from None
 
 
 def _pattern(source: str, *, parents: bool) -> str:

@@ -65,11 +65,12 @@ class StageNode(Struct):
 class Stages:
     """All stages of a Dockerfile, and the images that COPY --from names besides.
 
-    ``contexts`` stand in for stages and images of their names.
+    ``contexts`` stand in for stages and images of their names. That the ``target`` is not there comes before stages
+    that need each other.
     """
 
     def __init__(
-        self, dockerfile: Dockerfile, scope: Scope, contexts: Mapping[str, NamedContext] = NO_CONTEXTS
+        self, dockerfile: Dockerfile, scope: Scope, contexts: Mapping[str, NamedContext] = NO_CONTEXTS, target: str = ""
     ) -> None:
         self.escape = dockerfile.escape
         self._contexts = contexts
@@ -82,6 +83,7 @@ class Stages:
         for stage in dockerfile.stages:
             self._add(stage.index, stage.from_.name, stage.from_.image, stage.from_.platform, stage.from_.at,
                       list(stage.instructions), scope)  # fmt: skip
+        self.target(target)
         for node in self.nodes:
             for instruction, _ in node.instructions:
                 self.connect(node, instruction)
@@ -131,12 +133,10 @@ class Stages:
         """Note what ``instruction`` needs of other stages and images."""
         for origin in _origins(instruction):
             found = self.source(origin, instruction.at, numbered=isinstance(instruction, Copy))
-            if found == node.index:
-                raise DockerfileError(f"circular dependency detected on stage: {node.label}", at=instruction.at)
             if isinstance(found, int):
                 reason = f"line {instruction.at.line} ({instruction.keyword}) takes files from it"
                 node.needs.setdefault(found, reason)
-                node.needed_at.setdefault(found, instruction.at)
+                node.needed_at[found] = instruction.at  # of several BuildKit tells the last
             elif isinstance(found, NamedContext):
                 self._others.add(found.vertex)
             elif found == SCRATCH:

@@ -78,6 +78,21 @@ def test_nothing_runs_when_the_last_line_is_wrong() -> None:
             item = solver.send(_answer(item))
 
 
+@pytest.mark.parametrize(
+    ("copy", "message"),
+    [
+        ("COPY --chmod=7${A:-x}5 a /", "invalid chmod parameter: '7x5'"),
+        ("COPY --chmod=u+q a /", "invalid syntax"),
+        ("ADD --checksum=x a /", r"checksum requires HTTP\(S\) or Git sources"),
+    ],
+)
+def test_flags_that_mean_nothing_stop_a_build_before_it_begins(copy: str, message: str) -> None:
+    solver = solve(parse(f"FROM scratch\n{copy}\n"), BuildOptions())
+    with pytest.raises(DockerfileError, match=message) as caught:
+        next(solver)
+    assert caught.value.at is not None and caught.value.at.line == 2
+
+
 def test_unneeded_stages_are_not_built_and_say_why() -> None:
     plan, steps, _ = run("FROM busybox AS a\nRUN one\nFROM busybox AS b\nRUN two\nFROM busybox\nCOPY --from=b /x /x\n")
     assert [(stage.name, stage.built) for stage in plan.stages] == [("a", False), ("b", True), ("", True)]

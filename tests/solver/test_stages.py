@@ -33,3 +33,19 @@ def test_a_mount_is_a_second_source() -> None:
     text = "FROM scratch\nRUN {} true"
     assert Stages(parse(text.format("")), Scope()).single
     assert not Stages(parse(text.format("--mount=type=tmpfs,target=/t")), Scope()).single
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FROM scratch AS a\nCOPY --from=a x y\nLABEL l=1\nRUN --mount=from=a,target=/m x\n",
+     "FROM scratch AS a\nCOPY --from=b x y\n# two\nCOPY --from=b z z\nFROM a AS b\n"],
+)  # fmt: skip
+def test_of_several_lines_that_make_a_circle_the_last_is_told(text: str) -> None:
+    with pytest.raises(DockerfileError, match="circular dependency detected on stage: a") as caught:
+        Stages(parse(text), Scope())
+    assert caught.value.at is not None and list(caught.value.at.lines) == [4]
+
+
+def test_a_target_that_is_not_there_is_told_before_a_circle() -> None:
+    with pytest.raises(DockerfileError, match='target stage "b" could not be found'):
+        Stages(parse("FROM scratch AS a\nCOPY --from=a x y\n"), Scope(), target="b")
