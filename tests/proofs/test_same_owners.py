@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 
 from tests.proofs.installed import ORDINARY_USER, Installed, as_ordinary_user, as_root
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can build as root and as somebody else"),
+]
 
 BASE = "dockersim/starter:python"
 TUTORIAL = f"""\
