@@ -294,7 +294,7 @@ class Engine:
 
     @cached_property
     def _fetching(self) -> Fetching:
-        """What git is doing for builds."""
+        """What is being fetched for builds."""
         from dockersim.engine.fetching import Fetching  # most builds fetch nothing
 
         return Fetching()

@@ -197,7 +197,7 @@ class CopySnapshotter:
         _mark(dirty)
         if slot.layers == layers and not was_changed:
             return slot
-        if self._disk.privileged:
+        if was_changed and self._disk.privileged:
             from dockersim.sandbox.inside.strays import end_strays  # Linux only, as running anything is
 
             end_strays(slot.tree)

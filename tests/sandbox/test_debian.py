@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.debian import debian
+
 from .test_as_user import _BORROWED, _NOBODY, _PROJECT, python_for_everybody
 
 pytestmark = [
@@ -18,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can lay out a Debian, and become somebody else"),
     pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap"),
 ]
-_CACHE = Path("/var/tmp/dockersim-test-cache/sandbox-bookworm.tar")
 _SCRIPT = """
 set -e
 apt-get update -q
@@ -74,19 +75,8 @@ sys.exit(ended.code)
 """
 
 
-@pytest.fixture(scope="module")
-def debian() -> Path:
-    """A minimal Debian as a tar, made once and kept for the next run."""
-    if not _CACHE.exists():
-        _CACHE.parent.mkdir(parents=True, exist_ok=True)
-        draft = _CACHE.with_name(f"sandbox-{os.getpid()}.tar")
-        subprocess.run(["mmdebstrap", "-q", "--variant=minbase", "bookworm", str(draft)], check=True)
-        draft.replace(_CACHE)
-    return _CACHE
-
-
 @pytest.mark.parametrize(("name", "user"), [("namespaces", 0), ("userns", _NOBODY), ("proot", _NOBODY)])
-def test_apt_get_install(name: str, user: int, place: Path, debian: Path) -> None:
+def test_apt_get_install(name: str, user: int, place: Path) -> None:
     if name == "proot" and shutil.which("proot") is None:
         pytest.skip("needs proot")
     python = python_for_everybody() if user else sys.executable
@@ -101,7 +91,7 @@ def test_apt_get_install(name: str, user: int, place: Path, debian: Path) -> Non
         "mkdir /t &&", "mkdir /t && cd /t && touch x && tar --owner=7 --group=8 -cf /tmp/owned.tar x && rm x && cd / &&"
     )
     ran = subprocess.run(
-        [*become, python, "-c", _PROGRAM, name, str(work), str(debian), script, *_GIVEN_AWAY],
+        [*become, python, "-c", _PROGRAM, name, str(work), str(debian()), script, *_GIVEN_AWAY],
         env=os.environ | {"PYTHONPATH": f"{place / 'code'}:{_BORROWED}"}, cwd="/",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip

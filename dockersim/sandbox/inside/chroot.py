@@ -110,13 +110,7 @@ def _fill_proc(proc: int) -> None:
 
 def _become_command(spec: dict[str, Any], root: Root) -> None:
     """Change the root, drop to what may be done there, and become the command. The order matters."""
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)  # Python ignores these two, and exec hands that down
-    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
-    os.setsid()
-    if spec["terminal"]:
-        from . import terminal
-
-        terminal.take_terminal()
+    command.begin_session(terminal=spec["terminal"])
     os.fchdir(root.descriptor)
     sys.path.clear()  # from here on these paths lead into the image
     os.chroot(".")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import errno
 import os
 
 
 class CannotExecute(Exception):
     """The program is missing or is none; ``args[0]`` is what runc says about it, ``args[1]`` the shell's exit code."""
+
+
+def begin_session(*, terminal: bool) -> None:
+    """Be as a command is begun: signals at their default, in a session of its own, with a terminal if asked."""
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)  # Python ignores these two, and exec hands that down
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
+    os.setsid()
+    if terminal:
+        from .terminal import take_terminal  # brings ``socket``, which most commands don't need
+
+        take_terminal()
 
 
 def find_program(name: str, path: str) -> str:

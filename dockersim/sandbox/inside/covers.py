@@ -79,7 +79,7 @@ class Covers:
                 os.close(self._root.find(path.rpartition("/")[0]))
             except OSError:
                 return
-        cover = self._cover(self._true_place(path, "file"))
+        cover = self._cover(self._root.true_place(path, make="file"))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         file = os.open(cover.name, flags, 0o644, dir_fd=cover.above)
         os.write(file, content)
@@ -91,7 +91,7 @@ class Covers:
 
         Deviation: on the chroot rung a tmpfs is a directory on disk.
         """
-        place = self._true_place(target, "directory")
+        place = self._root.true_place(target, make="directory")
         if not self._is_stub(place):
             there = self._root.find(place)
             mode = os.stat(there).st_mode & 0o7777
@@ -104,7 +104,7 @@ class Covers:
         Deviation: on the chroot rung a mount is a copy; others see what is written to it when the command has ended.
         """
         kind = kind_of_source(source)
-        cover = self._cover(self._true_place(target, kind))
+        cover = self._cover(self._root.true_place(target, make=kind))
         try:
             copying.copy(source, None, cover.above, cover.name)
             if kind == "directory":
@@ -142,13 +142,6 @@ class Covers:
         os.fchmod(cover.inside, mode)
         self._give_time_back(cover)
         return cover.inside
-
-    def _true_place(self, path: str, make: str) -> str:
-        """Find ``path`` in the root, making it if it is missing, and return it as a path without links."""
-        descriptor = self._root.find(path, make=make)
-        place = os.readlink(f"/proc/self/fd/{descriptor}")
-        os.close(descriptor)
-        return place[len(self._directory) + 1 :]
 
     def _cover(self, place: str) -> _Cover:
         """Free the name ``place``, a path without links in the root: what stands there is moved aside, if not ours."""

@@ -98,15 +98,9 @@ def _become_command(spec: dict[str, Any], ledger: Socket | None) -> None:
 
     ``ledger`` is where the supervisor waits for the descriptor on which calls are heard, if it is to hear any.
     """
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)  # Python ignores these two, and exec hands that down
-    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     settle(spec["cwd"])
     os.umask(0o022)
-    os.setsid()
-    if spec["terminal"]:
-        from . import terminal
-
-        terminal.take_terminal()
+    command.begin_session(terminal=spec["terminal"])
     privilege.bound_capabilities()
     # Before the identity, as it takes CAP_SYS_ADMIN to do without no_new_privs.
     listener = seccomp.install(pretend=spec["user_namespace"], listen=ledger is not None)

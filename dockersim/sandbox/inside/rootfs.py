@@ -67,6 +67,14 @@ class Root:
             todo += [part for part in reversed(target.split("/")) if part not in ("", ".")]
         return self._open(done)
 
+    def true_place(self, path: str, *, make: str) -> str:
+        """Find ``path``, making it if it is missing, and return it as a path without links, from the root down."""
+        descriptor = self.find(path, make=make)
+        place = os.readlink(f"/proc/self/fd/{descriptor}")
+        top = os.readlink(f"/proc/self/fd/{self.descriptor}")
+        os.close(descriptor)
+        return place[len(top) + 1 :]
+
     def _step(self, parents: list[str], name: str, *, make: str, keep: bool) -> str | None:
         """Look at ``name`` below ``parents``: the target if it is a link, else None; it exists after this."""
         above = self._open(parents)

@@ -11,15 +11,14 @@ import os
 import stat
 
 from . import kernel, seccomp, supervise, wire
-from .command import CannotExecute
-from .mounts import kind_of_source, own_directory
+from .command import CannotExecute, begin_session
+from .mounts import NODES, kind_of_source, own_directory
 from .rootfs import CannotPrepare, Root, restrict
 
 TYPE_CHECKING = False  # not from typing: importing that takes longer than all else here
 if TYPE_CHECKING:
     from typing import Any
 
-_NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _NOT_FOR_PROOT = ("LD_", "PROOT_", "GLIBC_TUNABLES", "MALLOC_")
 
 
@@ -45,14 +44,8 @@ def _become_traced(spec: dict[str, Any], directory: str, scratch: str, report: i
         arguments = _arguments(spec, root, scratch)
     finally:
         wire.send(report, ("stubs", [(stub.path, stub.is_directory, stub.keep) for stub in root.stubs]))
-    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
-    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     os.umask(0o022)
-    os.setsid()
-    if spec["terminal"]:
-        from . import terminal
-
-        terminal.take_terminal()
+    begin_session(terminal=spec["terminal"])
     filter_program = seccomp.program_for_proot(os.uname().machine)
     if filter_program:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)  # without which only root may install a filter
@@ -72,7 +65,7 @@ def _shield_the_host() -> None:
     try:
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-        for path in ("/sys", "/proc/sys", "/proc/sysrq-trigger", "/proc/keys", *(f"/dev/{name}" for name in _NODES)):
+        for path in ("/sys", "/proc/sys", "/proc/sysrq-trigger", "/proc/keys", *(f"/dev/{name}" for name in NODES)):
             if os.path.exists(path):
                 kernel.mount(path, path, "", kernel.MS_BIND)
                 restrict(path, kernel.MS_RDONLY)
@@ -100,7 +93,7 @@ def _bindings(spec: dict[str, Any], root: Root, scratch: str) -> list[tuple[str,
     os.mkdir(f"{scratch}/shm", 0o1777)
     found = [(f"{scratch}/dev", "/dev"), ("/proc", "/proc"), ("/sys", "/sys"), (f"{scratch}/shm", "/dev/shm")]
     os.mkdir(f"{scratch}/dev", 0o755)
-    for name in (*_NODES, "pts", "ptmx"):
+    for name in (*NODES, "pts", "ptmx"):
         if os.path.exists(f"/dev/{name}"):
             _make_place(f"{scratch}/dev/{name}", is_directory=name == "pts")
             found.append((f"/dev/{name}", f"/dev/{name}"))
@@ -112,7 +105,7 @@ def _bindings(spec: dict[str, Any], root: Root, scratch: str) -> list[tuple[str,
             continue
         with open(f"{scratch}/{number}", "wb") as file:
             file.write(content)
-        found.append((f"{scratch}/{number}", _true_place(root, path, make="file")))
+        found.append((f"{scratch}/{number}", "/" + root.true_place(path, make="file")))
     return found + [_asked(root, mount, scratch) for mount in spec["mounts"]]
 
 
@@ -120,19 +113,10 @@ def _asked(root: Root, mount: dict[str, Any], scratch: str) -> tuple[str, str]:
     """Bind what was asked for. Deviation: under proot a read-only mount can be written to, and a tmpfs is on disk."""
     if "source" in mount:
         make = kind_of_source(mount["source"])
-        return mount["source"], _true_place(root, mount["target"], make=make)
+        return mount["source"], "/" + root.true_place(mount["target"], make=make)
     source = f"{scratch}/tmpfs{len(os.listdir(scratch))}"
     os.mkdir(source, mount["mode"])
-    return source, _true_place(root, mount["target"], make="directory")
-
-
-def _true_place(root: Root, path: str, *, make: str) -> str:
-    """Find ``path`` in the root, following links as inside, and return it as a path without any."""
-    descriptor = root.find(path, make=make)
-    place = os.readlink(f"/proc/self/fd/{descriptor}")
-    top = os.readlink(f"/proc/self/fd/{root.descriptor}")
-    os.close(descriptor)
-    return place[len(top) :]
+    return source, "/" + root.true_place(mount["target"], make="directory")
 
 
 def _make_place(path: str, *, is_directory: bool) -> None:
