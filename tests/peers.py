@@ -21,6 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,13 +86,9 @@ class Docker:
         return lines[-1][:300] if lines else "it says nothing"
 
 
-@pytest.fixture(scope="session")
-def dockerd() -> Iterator[Docker]:
-    """A real docker daemon for the whole test session; the test is skipped where there can be none."""
-    if shutil.which("dockerd") is None or shutil.which("docker") is None:
-        pytest.skip("not installed: dockerd")
-    if os.geteuid() != 0:
-        pytest.skip("dockerd needs root")
+@contextmanager
+def own_dockerd() -> Iterator[Docker]:
+    """Have a docker daemon for the length of a block."""
     # Not pytest's own temporary directory: a socket's path has 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
     docker = Docker(folder)
@@ -101,3 +98,14 @@ def dockerd() -> Iterator[Docker]:
     finally:
         docker.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Docker]:
+    """A real docker daemon for the whole test session; the test is skipped where there can be none."""
+    if shutil.which("dockerd") is None or shutil.which("docker") is None:
+        pytest.skip("not installed: dockerd")
+    if os.geteuid() != 0:
+        pytest.skip("dockerd needs root")
+    with own_dockerd() as docker:
+        yield docker
