@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from dockersim.cli.session import Session, pass_session
+from dockersim.engine.store import machine_platform
 from dockersim.errors import DockersimError
 from dockersim.images import import_rootfs, save_docker, save_oci
 from dockersim.images import load as load_archive
@@ -48,13 +49,14 @@ def save(session: Session, names: tuple[str, ...], output: Path | None, form: st
 @click.command()
 @click.option("-i", "--input", "source", type=click.Path(path_type=Path), help="Read from a file, instead of STDIN")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress the load output")
+@click.option("--platform", help="Which image of several a name stands for (default: this machine's); all are kept")
 @pass_session
-def load(session: Session, source: Path | None, quiet: bool) -> None:
+def load(session: Session, source: Path | None, quiet: bool, platform: str | None) -> None:
     """Load an image from a tar archive or STDIN."""
     if source is None and sys.stdin.isatty():
         raise DockersimError("requested load from stdin, but stdin is empty", hint="use -i FILE, or pipe an archive in")
     with _reading(source) as stream:
-        loaded = load_archive(session.engine().store.images, stream)
+        loaded = load_archive(session.engine().store.images, stream, Platform.parse(platform or machine_platform()))
     for image in () if quiet else loaded:
         click.echo(str(image))
 

@@ -53,10 +53,11 @@ def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bo
 
 @click.command()
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.option("--all-platforms", is_flag=True, help="Also keep the images for other platforms (as nerdctl does)")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress verbose output")
 @click.option("--show-http", is_flag=True, help="Show every request that was made, and what it was for")
 @pass_session
-def pull(session: Session, name: str, quiet: bool, show_http: bool) -> None:
+def pull(session: Session, name: str, all_platforms: bool, quiet: bool, show_http: bool) -> None:
     """Download an image from a registry."""
     bare = parse_reference(name, default_tag="")
     reference = bare.resolvable()
@@ -65,7 +66,9 @@ def pull(session: Session, name: str, quiet: bool, show_http: bool) -> None:
         _say_default_tag(bare.tag or bare.digest)
         _say_practice(shipping.endpoint(bare.registry))
     with StatusLines(live=session.draws, silent=quiet) as lines:
-        pulled = shipping.pull(name, lambda event: lines.show(pull_status(event, bare.repository)))
+        pulled = shipping.pull(
+            name, lambda event: lines.show(pull_status(event, bare.repository)), all_platforms=all_platforms
+        )
     if not quiet:
         state = "Downloaded newer image for" if pulled.newer else "Image is up to date for"
         click.echo(f"Digest: {pulled.digest}\nStatus: {state} {reference.familiar()}")

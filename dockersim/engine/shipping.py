@@ -10,7 +10,7 @@ from msgspec import Struct
 from dockersim.engine.store import Store
 from dockersim.errors import ImageError
 from dockersim.images import Image
-from dockersim.oci import DOCKER_HUB, Descriptor, Manifest, Platform, Reference, parse_reference
+from dockersim.oci import DOCKER_HUB, Manifest, Platform, Reference, parse_reference
 from dockersim.registry import (
     Address,
     CredentialFile,
@@ -27,11 +27,14 @@ from dockersim.registry import (
     endpoint_of,
     ensure_running,
     pull,
+    pull_index,
     push,
+    push_index,
     running,
 )
 
 Happened = TypeVar("Happened")
+Result = TypeVar("Result")
 
 PushSink = Callable[[PushEvent], None]
 PullSink = Callable[[PullEvent], None]
@@ -70,18 +73,24 @@ class Shipping:
     def push(self, name: str, sink: PushSink) -> Pushed:
         """Push the image ``name``. Raises ImageNotFound, AccessDenied, RegistryError."""
         reference = parse_reference(name)
-        image = self._store.images.get(name)
+        image, index = self._store.images.get(name), self._store.images.index_of(name)
         endpoint = self.endpoint(reference.registry)
         log = MemoryLog()
         with self._client(endpoint, log) as client:
-            steps = push(client, reference, image.manifest, self._store.content, self._store.layers)
-            pushed = _drain(steps, sink)
+            if index is not None:
+                pushed = _drain(push_index(client, reference, index, self._store.content), sink)
+            else:
+                steps = push(client, reference, image.manifest, self._store.content, self._store.layers)
+                pushed = _drain(steps, sink)
         return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events))
 
-    def pull(self, name: str, sink: PullSink) -> Pulled:
-        """Pull the image ``name`` and give it that name here. Raises RegistryError, NotInRegistry, ImageError."""
+    def pull(self, name: str, sink: PullSink, *, all_platforms: bool = False) -> Pulled:
+        """Pull the image ``name`` and give it that name here. Raises RegistryError, NotInRegistry, ImageError.
+
+        With ``all_platforms`` the images for other machines come along, so that the name can be pushed and saved whole.
+        """
         reference = parse_reference(name)
-        return self._pull(reference, self.endpoint(reference.registry), sink)
+        return self._pull(reference, self.endpoint(reference.registry), sink, all_platforms=all_platforms)
 
     def find(self, reference: Reference, sink: PullSink, *, practice: bool) -> Image | None:
         """Pull ``reference`` for a FROM; None if that registry has it not, or is not one to ask."""
@@ -96,13 +105,14 @@ class Shipping:
         except NotInRegistry:
             return None
 
-    def _pull(self, reference: Reference, endpoint: Endpoint, sink: PullSink) -> Pulled:
+    def _pull(self, reference: Reference, endpoint: Endpoint, sink: PullSink, *, all_platforms: bool = False) -> Pulled:
         store, log = self._store, MemoryLog()
         before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
         with self._client(endpoint, log) as client:
             found = _drain(pull(client, reference, store.content, store.layers, self._platform), sink)
+            index = _drain(pull_index(client, reference, store.content), sink) if all_platforms else None
         manifest = Manifest.from_json(store.content.read(found.digest))
-        image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference])
+        image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference], index=index)
         return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events))
 
     def client(self, reference: Reference) -> RegistryClient:
@@ -159,13 +169,13 @@ class Shipping:
         return RegistryClient(endpoint, self.credentials.load(endpoint.credential_key), log)
 
 
-def _drain(steps: Generator[Happened, None, Descriptor], sink: Callable[[Happened], None]) -> Descriptor:
+def _drain(steps: Generator[Happened, None, Result], sink: Callable[[Happened], None]) -> Result:
     """Run a push or pull to its end, passing its events on; return what it returns."""
     while True:
         try:
             event = next(steps)
         except StopIteration as end:
-            return cast(Descriptor, end.value)
+            return cast(Result, end.value)
         sink(event)
 
 

@@ -19,6 +19,7 @@ from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError, InvalidReference
 from dockersim.filesystem import Content, Entry, Kind, Limits, read_layer
 from dockersim.images.image import Image
+from dockersim.images.indexes import choose, images_of, is_whole
 from dockersim.images.saving import CONTAINERD_NAME, parse_document
 from dockersim.images.store import ImageStore
 from dockersim.oci import (
@@ -39,7 +40,6 @@ from dockersim.oci import (
 LIMITS = Limits(entries=100_000)
 """docker itself writes a handful of members per layer."""
 _LARGEST_DOCUMENT = 16 << 20
-_DEEPEST_INDEX = 4
 
 
 class Loaded(Struct, frozen=True):
@@ -54,15 +54,15 @@ class Loaded(Struct, frozen=True):
         return "\n".join(f"Loaded image: {name.familiar()}" for name in self.names)
 
 
-def load(images: ImageStore, stream: BinaryIO) -> tuple[Loaded, ...]:
+def load(images: ImageStore, stream: BinaryIO, platform: Platform | None = None) -> tuple[Loaded, ...]:
     """Read all images of an archive and give them the names it tells; raise ContentError if it is none.
 
     ``stream`` is read once from front to back. Images are stored as soon as they are known to be whole; those before
-    a damaged one stay.
+    a damaged one stay. Of an image for several platforms the one for ``platform`` gets the name, else the first.
     """
     with lease(images.content) as protection:
-        archive = _Archive(images, dict(_store_members(images, stream, protection.add)))
-        if "manifest.json" in archive:
+        archive = _Archive(images, dict(_store_members(images, stream, protection.add)), platform)
+        if "manifest.json" in archive and not archive.has_indexes():
             return tuple(archive.docker_images())
         if LAYOUT_FILE in archive and "index.json" in archive:
             return tuple(archive.layout_images())
@@ -131,10 +131,11 @@ def _store(images: ImageStore, content: Content) -> Digest:
 class _Archive:
     """The members of an archive by path, all of them in the content store."""
 
-    def __init__(self, images: ImageStore, members: Mapping[str, str]) -> None:
+    def __init__(self, images: ImageStore, members: Mapping[str, str], platform: Platform | None) -> None:
         self._images = images
         self._content = images.content
         self._members = members
+        self._platform = platform
 
     def __contains__(self, path: str) -> bool:
         return path in self._members
@@ -150,45 +151,62 @@ class _Archive:
             names = tuple(parse_reference(tag) for tag in _texts(entry, "RepoTags"))
             yield self._put(config, layers, names)
 
+    def has_indexes(self) -> bool:
+        """Say whether it is a layout, too, with an image for several platforms: docker's format cannot tell of one."""
+        if LAYOUT_FILE not in self or "index.json" not in self:
+            return False
+        return any(one.media_type in media_types.INDEXES for one in self._entries())
+
     def layout_images(self) -> Iterator[Loaded]:
-        """Read an OCI image layout: ``index.json`` lists manifests, with names in annotations."""
+        """Read an OCI image layout: ``index.json`` lists manifests and indexes, with names in annotations."""
         check_layout(self._read(LAYOUT_FILE))
-        found: dict[Digest, tuple[Reference, ...]] = {}
-        for descriptor in self._manifests(Index.from_json(self._read("index.json")), ()):
-            names = found.get(descriptor.digest, ())
-            found[descriptor.digest] = (*names, *(name for name in _names(descriptor) if name not in names))
-        if not found:
+        found: dict[Digest, Descriptor] = {}
+        names: dict[Digest, tuple[Reference, ...]] = {}
+        for entry in self._entries():
+            found[entry.digest] = Descriptor(entry.media_type, entry.digest, entry.size)
+            known = names.get(entry.digest, ())
+            names[entry.digest] = (*known, *(name for name in _names(entry) if name not in known))
+        loaded = [image for one in found.values() if (image := self._put_listed(one, names[one.digest]))]
+        if not loaded:
             raise ContentError("the archive's index.json lists no image")
-        for digest, names in found.items():
-            manifest = Manifest.from_json(self._blob(digest))
-            yield self._put(self._blob(manifest.config.digest), [layer.digest for layer in manifest.layers], names)
+        yield from loaded
 
-    def _manifests(self, index: Index, above: tuple[Descriptor, ...]) -> Iterator[Descriptor]:
-        """Yield the manifests that are in the archive; a nested index hands its names down to them."""
-        if len(above) > _DEEPEST_INDEX:
-            raise ContentError("the archive's indexes are nested too deeply")
-        for descriptor in index.manifests:
-            here = self._content.has(descriptor.digest) and self._path(descriptor.digest) in self
-            if descriptor.media_type in media_types.INDEXES and here:
-                inner = Index.from_json(self._blob(descriptor.digest))
-                for manifest in self._manifests(inner, (*above, descriptor)):
-                    yield _named_as(manifest, descriptor)
-            elif (
-                descriptor.media_type in media_types.MANIFESTS
-                and not _is_attestation(descriptor)
-                and (
-                    here or not above  # an index may name platforms that were not saved; index.json may not
-                )
-            ):
-                yield descriptor
+    def _entries(self) -> tuple[Descriptor, ...]:
+        return Index.from_json(self._read("index.json")).manifests
 
-    def _put(self, config: bytes, layers: list[Digest], names: tuple[Reference, ...]) -> Loaded:
+    def _put_listed(self, listed: Descriptor, names: tuple[Reference, ...]) -> Loaded | None:
+        """Take in what ``index.json`` lists: an image, or an index with the one that is for this machine."""
+        if listed.media_type in media_types.MANIFESTS:
+            return self._put_manifest(listed, names, None)
+        if listed.media_type not in media_types.INDEXES:
+            return None
+        self._blob(listed.digest)
+        offered = list(images_of(self._content, listed))
+        if not offered:
+            return None
+        whole = is_whole(self._content, listed, lambda digest: self._path(digest) in self)
+        return self._put_manifest(choose(offered, self._platform), names, listed if whole else None)
+
+    def _put_manifest(self, listed: Descriptor, names: tuple[Reference, ...], index: Descriptor | None) -> Loaded:
+        document = self._blob(listed.digest)
+        manifest = Manifest.from_json(document)
+        layers = [layer.digest for layer in manifest.layers]
+        return self._put(self._blob(manifest.config.digest), layers, names, document, index)
+
+    def _put(
+        self,
+        config: bytes,
+        layers: list[Digest],
+        names: tuple[Reference, ...],
+        manifest: bytes | None = None,
+        index: Descriptor | None = None,
+    ) -> Loaded:
         diff_ids = ImageConfig.from_json(config).diff_ids
         if len(diff_ids) != len(layers):
             raise ContentError(f"an image of the archive has {len(layers)} layers, but its config {len(diff_ids)}")
         for digest, diff_id in zip(layers, diff_ids, strict=True):
             self._add_layer(digest, diff_id)
-        return Loaded(self._images.put(config, diff_ids, names), names)
+        return Loaded(self._images.put(config, diff_ids, names, manifest=manifest, index=index), names)
 
     def _add_layer(self, digest: Digest, diff_id: DiffID) -> None:
         if str(digest) == diff_id or not self._images.layers.has(diff_id):
@@ -228,20 +246,6 @@ def _names(descriptor: Descriptor) -> Iterator[Reference]:
             yield parse_reference(full)
         except InvalidReference:
             return  # other tools put other words there
-
-
-def _named_as(manifest: Descriptor, index: Descriptor) -> Descriptor:
-    return Descriptor(
-        manifest.media_type,
-        manifest.digest,
-        manifest.size,
-        annotations={**manifest.annotations, **index.annotations},
-    )
-
-
-def _is_attestation(descriptor: Descriptor) -> bool:
-    """Tell BuildKit's statements of provenance, which stand in an index as if they were images."""
-    return descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
 
 
 def _text(entry: Mapping[str, Any], name: str) -> str:

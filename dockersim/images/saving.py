@@ -13,10 +13,12 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dockersim.content import ContentStore
 from dockersim.digest import Digest, hex_of
 from dockersim.errors import ContentError
 from dockersim.filesystem import Entry, Kind, LayerWriter
 from dockersim.images.image import Image
+from dockersim.images.indexes import blobs_of
 from dockersim.images.store import ImageStore
 from dockersim.oci import LAYOUT_FILE, LAYOUT_JSON, Descriptor, Index, Reference, media_types
 
@@ -28,10 +30,18 @@ _REPOSITORIES = "repositories"
 
 
 class Choice(Struct, frozen=True):
-    """An image to save, and those of its names that are saved with it."""
+    """An image to save, and what ``index.json`` lists for it under each of its names that are saved.
+
+    That is the image's manifest, or the index that the name stands for; under None where it is saved without a name.
+    """
 
     image: Image
-    names: tuple[Reference, ...]
+    listed: Mapping[Reference | None, Descriptor]
+
+    @property
+    def names(self) -> tuple[Reference, ...]:
+        """The names that are saved."""
+        return tuple(name for name in self.listed if name is not None)
 
 
 def choose(images: ImageStore, wanted: Iterable[str]) -> tuple[Choice, ...]:
@@ -39,10 +49,9 @@ def choose(images: ImageStore, wanted: Iterable[str]) -> tuple[Choice, ...]:
     chosen: dict[Digest, Choice] = {}
     for text in wanted:
         image, name = images.find(text)
-        names = chosen[image.id].names if image.id in chosen else ()
-        if name is not None and name not in names and not name.digest:
-            names = (*names, name)
-        chosen[image.id] = Choice(image, names)
+        before = chosen[image.id].listed if image.id in chosen else {}
+        key = None if name is None or name.digest else name
+        chosen[image.id] = Choice(image, {**before, key: images.index_of(text) or image.descriptor})
     return tuple(chosen.values())
 
 
@@ -73,7 +82,7 @@ def _write(images: ImageStore, choices: Iterable[Choice], documents: Mapping[str
     writer = LayerWriter(out)
     for folder in ("blobs", "blobs/sha256"):
         writer.add(Entry(folder, Kind.DIRECTORY, 0o755))
-    for digest in sorted({digest for choice in choices for digest in _blobs(choice.image)}):
+    for digest in sorted({digest for choice in choices for digest in _blobs(images.content, choice)}):
         entry = Entry(_path(digest), Kind.FILE, size=images.content.size(digest), digest=digest)
         with images.content.open(digest) as blob:
             writer.add(entry, blob)  # hashed on the way: a damaged blob must not leave the house as an image
@@ -82,11 +91,9 @@ def _write(images: ImageStore, choices: Iterable[Choice], documents: Mapping[str
     writer.close()
 
 
-def _blobs(image: Image) -> Iterator[Digest]:
-    yield image.descriptor.digest
-    yield image.id
-    for layer in image.manifest.layers:
-        yield layer.digest
+def _blobs(content: ContentStore, choice: Choice) -> Iterator[Digest]:
+    for listed in (choice.image.descriptor, *choice.listed.values()):
+        yield from (blob.digest for blob in blobs_of(content, listed))
 
 
 def _path(digest: str) -> str:
@@ -118,12 +125,10 @@ def _index_entries(choices: Iterable[Choice], *, full_tags: bool = False) -> Ite
     for choice in choices:
         for name in choice.names:
             reference_name = name.familiar() if full_tags else name.tag
-            yield replace(
-                choice.image.descriptor,
-                annotations={CONTAINERD_NAME: name.canonical(), media_types.REFERENCE_NAME: reference_name},
-            )
+            annotations = {CONTAINERD_NAME: name.canonical(), media_types.REFERENCE_NAME: reference_name}
+            yield replace(choice.listed[name], annotations=annotations)
         if not choice.names:
-            yield choice.image.descriptor
+            yield choice.listed[None]
 
 
 def parse_document(data: bytes, where: str) -> Any:

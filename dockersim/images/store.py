@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from dockersim.content import Database, LayerStore
 from dockersim.content.disk import locked, write_whole
@@ -25,6 +27,8 @@ from dockersim.oci import (
 )
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from dockersim.images.removal import Removal
 
 SCHEMA = """
@@ -39,6 +43,11 @@ CREATE TABLE IF NOT EXISTS image_name (
     tagged_at TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS image_name_image ON image_name (image);
+CREATE TABLE IF NOT EXISTS image_index (
+    name TEXT PRIMARY KEY,       -- a name of the image, or its id if it came without one
+    image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
+    descriptor TEXT NOT NULL     -- of the index that this name stands for, as JSON
+);
 """
 
 _ID_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{1,64})")
@@ -61,26 +70,34 @@ class ImageStore:
         config: ImageConfig | bytes,
         layers: Sequence[Descriptor | DiffID],
         names: Iterable[Reference] = (),
+        *,
+        manifest: bytes | None = None,
+        index: Descriptor | None = None,
     ) -> Image:
         """Store an image, whose layers are stored already, and give it ``names``, taking them from other images.
 
         A pulled or loaded config comes as its bytes, so that the id stays what it was. A layer is a diff id or, if
-        the manifest is to name it in another form, its descriptor. Repeatable. Raises ContentError if a layer is
-        missing or the config tells of other layers.
+        the manifest is to name it in another form, its descriptor. ``manifest`` is one that the image came with;
+        ``index`` one that names it among others, see ``indexes``: the names stand for that, too. Repeatable. Raises
+        ContentError if a layer is missing or the config tells of other layers.
         """
         text = config if isinstance(config, bytes) else config.to_json()
         config = ImageConfig.from_json(text)
-        manifest = Manifest(
-            config=Descriptor(media_types.CONFIG, self.content.put(text), len(text)),
-            layers=tuple(self._descriptor(layer) for layer in layers),
+        image_id = self.content.put(text)
+        document = (
+            manifest
+            or Manifest(
+                config=Descriptor(media_types.CONFIG, image_id, len(text)),
+                layers=tuple(self._descriptor(layer) for layer in layers),
+            ).to_json()
         )
         self._check_layers(config)
-        document = manifest.to_json()
         descriptor = Descriptor(
-            media_types.MANIFEST, self.content.put(document), len(document), platform=config.platform
-        )
-        self._record(manifest.config.digest, descriptor, config, [_complete(name) for name in names])
-        return self.get(manifest.config.digest)
+            Manifest.from_json(document).media_type, self.content.put(document), len(document),
+            platform=config.platform,
+        )  # fmt: skip
+        self._record(image_id, descriptor, config, [_complete(name) for name in names], index)
+        return self.get(image_id)
 
     def get(self, name_or_id: str) -> Image:
         """Find an image by name, id, or the beginning of an id; raise ImageNotFound, or ImageError if unclear.
@@ -125,14 +142,20 @@ class ImageStore:
         images = [self._image(row) for row in self._rows("1")]
         return tuple(sorted(images, key=lambda image: (_moment(image.created), image.id), reverse=True))
 
+    def index_of(self, name_or_id: str) -> Descriptor | None:
+        """Give the index that a name stands for, None for one that stands for a single image."""
+        image, name = self.find(name_or_id)
+        return self._index(_key(name) if name else image.id)
+
     def tag(self, source: str, target: str | Reference) -> Image:
         """Give the image ``source`` another name, taking it from whichever image has it."""
-        image = self.get(source)
+        image, index = self.get(source), self.index_of(source)
         name = _complete(parse_reference(target, default_tag="") if isinstance(target, str) else target)
         if name.digest and isinstance(target, str):
             raise ImageError("refusing to create a tag with a digest reference", hint="leave @sha256:... out")
         with self._database.transaction() as connection:
             connection.execute(_INSERT_NAME, (_key(name), image.id, _now()))
+            _set_index(connection, _key(name), image.id, index)
             self.write_index()  # before the commit, as in _record
         return self.get(image.id)
 
@@ -142,7 +165,7 @@ class ImageStore:
         if reference is None:
             raise ImageError(f"{name} is an id, not a name", hint="give the name that is to be taken away")
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM image_name WHERE name = ?", (_key(reference),))
+            _drop_name(connection, reference)
         self.write_index()
         return image
 
@@ -159,15 +182,17 @@ class ImageStore:
             plan = plan_removal(image, name, others, force=force)
             for step in plan:
                 if isinstance(step, Untagged):
-                    connection.execute("DELETE FROM image_name WHERE name = ?", (_key(step.name),))
+                    _drop_name(connection, step.name)
             if Deleted(image.id) in plan:
                 connection.execute("DELETE FROM image WHERE id = ?", (image.id,))
         self.write_index()
         return tuple(plan)
 
     def roots(self) -> tuple[Digest, ...]:
-        """Return the manifests of all images, from which a sweep finds everything that is needed."""
-        return tuple(Descriptor.from_json(row[1]).digest for row in self._rows("1"))
+        """Return the manifests and indexes of all images, from which a sweep finds everything that is needed."""
+        rows = [*self._database.query("SELECT manifest FROM image"),
+                *self._database.query("SELECT descriptor FROM image_index")]  # fmt: skip
+        return tuple(Descriptor.from_json(text).digest for (text,) in rows)
 
     def write_index(self) -> None:
         """Write ``index.json`` anew from the database: one descriptor per name, and one for each dangling image.
@@ -176,25 +201,49 @@ class ImageStore:
         """
         self.content.prepare()
         with locked(self.content.root / "index.lock"):
-            manifests = [entry for row in self._rows("1") for entry in _index_entries(self._image(row))]
+            manifests = [entry for row in self._rows("1") for entry in self._index_entries(self._image(row))]
             write_whole(self.content.root / "index.json", Index(tuple(manifests)).to_json())
 
     def _record(
-        self, image_id: Digest, descriptor: Descriptor, config: ImageConfig, names: Sequence[Reference]
+        self,
+        image_id: Digest,
+        descriptor: Descriptor,
+        config: ImageConfig,
+        names: Sequence[Reference],
+        index: Descriptor | None,
     ) -> None:
         """Write image and names in one transaction; touch nothing if all is as it should be already."""
         known = self._rows("id = ?", image_id)
         held = {row[0] for row in self._database.query(_NAMES_OF, (image_id,))}
         text = descriptor.to_json().decode()
-        if known and known[0][1] == text and held.issuperset(map(_key, names)):
+        keys = [_key(name) for name in names]
+        indexed = [*keys, *([] if keys else [image_id])]
+        if (
+            known and known[0][1] == text and held.issuperset(keys)
+            and all(self._index(key) == index for key in indexed)
+        ):  # fmt: skip
             return
         sizes = json.dumps([content_bytes(self.layers.entries(diff_id)) for diff_id in config.diff_ids])
         with self._database.transaction() as connection:
             connection.execute(_INSERT_IMAGE, (image_id, text, sizes))
             now = _now()
-            connection.executemany(_INSERT_NAME, [(_key(name), image_id, now) for name in names])
+            connection.executemany(_INSERT_NAME, [(key, image_id, now) for key in keys])
+            for key in indexed:
+                _set_index(connection, key, image_id, index)
             # Before the commit: a kill in between may leave a name too many in index.json, never one too few.
             self.write_index()
+
+    def _index(self, key: str) -> Descriptor | None:
+        rows = self._database.query("SELECT descriptor FROM image_index WHERE name = ?", (key,))
+        return Descriptor.from_json(rows[0][0]) if rows else None
+
+    def _index_entries(self, image: Image) -> Iterator[Descriptor]:
+        """List an image in ``index.json``: the manifest, or the index, once for each name."""
+        if not image.names:
+            yield self._index(image.id) or image.descriptor
+        for name in image.names:
+            annotations = {media_types.REFERENCE_NAME: name.familiar()}
+            yield replace(self._index(_key(name)) or image.descriptor, annotations=annotations)
 
     def _rows(self, condition: str, *parameters: str) -> Rows:
         return self._database.query(f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters)
@@ -227,24 +276,21 @@ class ImageStore:
 
 _INSERT_IMAGE = """INSERT INTO image VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, layer_sizes = excluded.layer_sizes"""
+_INSERT_INDEX = "INSERT OR REPLACE INTO image_index VALUES (?, ?, ?)"
 _INSERT_NAME = "INSERT OR REPLACE INTO image_name VALUES (?, ?, ?)"
 _NAMES_OF = "SELECT name, tagged_at FROM image_name WHERE image = ? ORDER BY name"
 
 
-def _index_entries(image: Image) -> list[Descriptor]:
-    base = image.descriptor
-    if not image.names:
-        return [base]
-    return [
-        Descriptor(
-            base.media_type,
-            base.digest,
-            base.size,
-            annotations={media_types.REFERENCE_NAME: name.familiar()},
-            platform=base.platform,
-        )
-        for name in image.names
-    ]
+def _set_index(connection: Connection, key: str, image_id: Digest, index: Descriptor | None) -> None:
+    if index is None:
+        connection.execute("DELETE FROM image_index WHERE name = ?", (key,))
+    else:
+        connection.execute(_INSERT_INDEX, (key, image_id, index.to_json().decode()))
+
+
+def _drop_name(connection: Connection, name: Reference) -> None:
+    connection.execute("DELETE FROM image_index WHERE name = ?", (_key(name),))
+    connection.execute("DELETE FROM image_name WHERE name = ?", (_key(name),))
 
 
 def _complete(name: Reference) -> Reference:

@@ -24,6 +24,7 @@ from dockersim.registry.client.connection import RegistryClient
 from dockersim.registry.client.credentials import CredentialFile, Credentials
 from dockersim.registry.client.endpoint import Endpoint, Settings, endpoint_for, endpoint_of
 from dockersim.registry.client.exchange import Granted
+from dockersim.registry.client.indexes import pull_index, push_index
 from dockersim.registry.client.pull import pull
 from dockersim.registry.client.push import push
 from dockersim.registry.client.refusals import NotInRegistry, TooManyRequests, Unreachable
@@ -74,7 +75,9 @@ __all__ = [
     "ensure_running",
     "explain",
     "pull",
+    "pull_index",
     "push",
+    "push_index",
     "running",
     "serve",
     "stop",

@@ -1,0 +1,119 @@
+"""Push and pull an image for several platforms whole: the index and all it names, byte for byte.
+
+A plain pull takes what the machine runs, as docker's does. With ``--all-platforms``, as in nerdctl and ctr, what the
+others run comes along; its layers stay packed, since nothing here will run them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+from dockersim.content import ContentStore
+from dockersim.digest import DiffID, Digest
+from dockersim.errors import ContentError
+from dockersim.images.indexes import blobs_of
+from dockersim.oci import Descriptor, Index, Manifest, Reference, media_types
+from dockersim.registry.client.connection import RegistryClient
+from dockersim.registry.events import (
+    LayerExists,
+    LayerPreparing,
+    LayerPulled,
+    LayerPushed,
+    ManifestFetched,
+    ManifestPut,
+    Progress,
+    PullEvent,
+    PushEvent,
+)
+
+_DOCUMENTS = media_types.INDEXES | media_types.MANIFESTS
+_DEEPEST_INDEX = 4
+
+
+def push_index(
+    client: RegistryClient, reference: Reference, index: Descriptor, content: ContentStore
+) -> Generator[PushEvent, None, Descriptor]:
+    """Push an index under a name, after all that it leads to; return its descriptor. May be repeated.
+
+    Raises AccessDenied, RegistryError, and ContentError if something of it is not here.
+    """
+    for blob in _once(blobs_of(content, index)):
+        if blob.digest == index.digest:
+            break
+        if blob.media_type in _DOCUMENTS:
+            client.put_manifest(reference.repository, blob.digest, content.read(blob.digest), blob.media_type)
+        else:
+            yield from _push_blob(client, reference, blob, content)
+    name = reference.tag or reference.digest
+    client.put_manifest(reference.repository, name, content.read(index.digest), index.media_type)
+    yield ManifestPut(name, index.digest, index.size)
+    return index
+
+
+def pull_index(
+    client: RegistryClient, reference: Reference, content: ContentStore
+) -> Generator[PullEvent, None, Descriptor | None]:
+    """Pull all that a name stands for; return the index, None if the name stands for a single image.
+
+    May be repeated: what is here is not fetched again. Raises NotInRegistry, AccessDenied, RegistryError, ContentError.
+    """
+    name = reference.resolvable()
+    index, data = client.fetch_manifest(name.repository, name.digest or name.tag)
+    if index.media_type not in media_types.INDEXES:
+        return None
+    yield ManifestFetched(name.familiar(), index.digest, index.size, index.media_type)
+    yield from _pull_entries(client, name, data, content, 0)
+    content.put(data)  # last: an index in the store means all its images
+    return index
+
+
+def _pull_entries(
+    client: RegistryClient, name: Reference, index: bytes, content: ContentStore, depth: int
+) -> Generator[PullEvent, None, None]:
+    if depth > _DEEPEST_INDEX:
+        raise ContentError(f"the indexes of {name.familiar()} are nested too deeply")
+    for entry in Index.from_json(index).manifests:
+        found, data = client.fetch_manifest(name.repository, entry.digest)
+        if found.media_type in media_types.INDEXES:
+            yield from _pull_entries(client, name, data, content, depth + 1)
+        else:
+            manifest = Manifest.from_json(data)
+            for blob in (manifest.config, *manifest.layers):
+                yield from _pull_blob(client, name, blob, content)
+        content.put(data)
+
+
+def _push_blob(
+    client: RegistryClient, reference: Reference, blob: Descriptor, content: ContentStore
+) -> Generator[PushEvent, None, None]:
+    shown = DiffID(Digest(blob.digest))
+    if client.has_blob(reference.repository, blob.digest, push=True):
+        yield LayerExists(shown, blob.digest, blob.size)
+        return
+    yield LayerPreparing(shown, blob.digest, blob.size)
+    with content.open(blob.digest) as file:
+        for done in client.upload_blob(reference.repository, blob, file):
+            yield Progress(shown, blob.digest, done, blob.size)
+    yield LayerPushed(shown, blob.digest, blob.size)
+
+
+def _pull_blob(
+    client: RegistryClient, name: Reference, blob: Descriptor, content: ContentStore
+) -> Generator[PullEvent, None, None]:
+    shown = DiffID(Digest(blob.digest))
+    if content.keep(blob.digest):
+        yield LayerExists(shown, blob.digest, blob.size)
+        return
+    yield LayerPreparing(shown, blob.digest, blob.size)
+    with content.writer() as into:
+        for done in client.fetch_blob(name.repository, blob, into):
+            yield Progress(shown, blob.digest, done, blob.size)
+    yield LayerPulled(shown, blob.digest, blob.size)
+
+
+def _once(blobs: Iterator[Descriptor]) -> Iterator[Descriptor]:
+    seen: set[str] = set()
+    for blob in blobs:
+        if blob.digest not in seen:
+            seen.add(blob.digest)
+            yield blob
