@@ -86,18 +86,44 @@ class Docker:
         return lines[-1][:300] if lines else "it says nothing"
 
 
+class Containers:
+    """podman or buildah with a store of its own, so that the machine's is left alone."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._command = [program, "--root", f"{folder}/store", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+
+    def __call__(self, *arguments: str | os.PathLike[str], stdin: bytes | None = None) -> str:
+        """Run one command and return what it printed."""
+        return run(*self._command, *arguments, stdin=stdin)
+
+
+@contextmanager
+def short_folder(prefix: str) -> Iterator[Path]:
+    """Make a folder for the length of a block; pytest's own are too deep for a socket (107 bytes) or a runroot (50)."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def podman() -> Iterator[Containers]:
+    """A podman for the tests of one module."""
+    with short_folder("podman-") as folder:
+        yield Containers("podman", folder)
+
+
 @contextmanager
 def own_dockerd() -> Iterator[Docker]:
     """Have a docker daemon for the length of a block."""
-    # Not pytest's own temporary directory: a socket's path has 107 bytes at most.
-    folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
-    docker = Docker(folder)
-    try:
-        docker.start()
-        yield docker
-    finally:
-        docker.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with short_folder("dockerd-") as folder:
+        docker = Docker(folder)
+        try:
+            docker.start()
+            yield docker
+        finally:
+            docker.stop()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-import tempfile
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Final
@@ -22,7 +21,7 @@ from dockersim.oci import media_types
 from dockersim.registry.server.service import make_app
 from tests.deviations import README
 from tests.images.making import build, open_store
-from tests.peers import Docker, own_dockerd, run
+from tests.peers import Containers, Docker, own_dockerd, run, short_folder
 from tests.sections import rewritten
 
 _BEGIN, _END = "<!-- peers: written by `python -m tests.registry.peers --write` -->", "<!-- end of peers -->"
@@ -92,7 +91,7 @@ class DockerCommand(Peer):
 
 
 class Podman(Peer):
-    """Keeps its store in the tool's folder, whose path must be short, so that the machine's own is left alone."""
+    """Has a store of its own in ``folder``."""
 
     program = "podman"
     shown = ("`podman push`", "`podman search --list-tags`", "`podman pull`", _CURL)
@@ -111,8 +110,7 @@ class Podman(Peer):
         return f"sha256:{self._do('pull', '--quiet', '--tls-verify=false', self._at(name)).strip()}"
 
     def _do(self, *words: str) -> str:
-        own = ["--root", f"{self.folder}/store", "--runroot", f"{self.folder}/run", "--storage-driver", "vfs"]
-        return run(self.program, *own, *words)
+        return Containers(self.program, self.folder)(*words)
 
 
 class Buildah(Podman):
@@ -223,8 +221,7 @@ def main() -> None:
     """Try every tool, then print the table."""
     from tests.registry.conftest import serving
 
-    with tempfile.TemporaryDirectory(prefix="peers-") as place, own_dockerd() as docker:
-        folder = Path(place)
+    with short_folder("peers-") as folder, own_dockerd() as docker:
         archive, image_id = make_archive(folder)
         with serving(make_app(folder / "registry")) as server:
             address = server.registry

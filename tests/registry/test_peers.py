@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import pytest
 
 from dockersim.registry import Address
 from tests.deviations import README
-from tests.peers import Docker, needs
+from tests.peers import Docker, needs, short_folder
 from tests.registry.peers import Buildah, DockerCommand, Oras, Peer, Podman, Skopeo, make_archive, round_trip, written
 
 
@@ -23,10 +21,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder with a short path: podman's runroot may have 50 characters."""
-    place = Path(tempfile.mkdtemp(prefix="peer-"))
-    yield place
-    shutil.rmtree(place)
+    """The tool's own folder."""
+    with short_folder("peer-") as place:
+        yield place
 
 
 @needs("docker", "dockerd")
