@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -107,4 +108,5 @@ def _keep(cache: Path, found: _Found) -> None:
         draft.write_bytes(msgspec.json.encode(found))
         draft.replace(cache)
     except OSError:  # then the next program finds out for itself
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()

@@ -30,7 +30,16 @@ from dockersim.sandbox.contract import (
 )
 from dockersim.sandbox.deviations import DEVIATIONS, NO_DEVICES
 from dockersim.sandbox.ladder import ORDER, stand_on
-from dockersim.sandbox.reasons import NO_EXECUTION, NO_PROOT, NOT_LINUX, NOT_ROOT, explain, instead
+from dockersim.sandbox.reasons import (
+    NO_EXECUTION,
+    NO_PLACE,
+    NO_PROC,
+    NO_PROOT,
+    NOT_LINUX,
+    NOT_ROOT,
+    explain,
+    instead,
+)
 
 # Writes, deletes what a lower layer has, makes a hard link, changes an owner, uses a device: what packages do.
 _TRIAL = "echo x >/new && ln /new /linked && rm /old && mkdir /d && chown 1:1 /new && echo x >/dev/null"
@@ -42,7 +51,6 @@ _PROGRAMS = ("/bin", "/usr", "/lib", "/lib64", "/etc/alternatives", "/nix/store"
 
 def probe(scratch: Path) -> tuple[Rung, ...]:
     """Try every rung, best first. ``scratch`` is a directory on the disk where root file systems will be."""
-    scratch.mkdir(parents=True, exist_ok=True)
     return tuple(_try_rung(name, scratch) for name in ORDER)
 
 
@@ -68,15 +76,28 @@ def _try_rung(name: RungName, scratch: Path) -> Rung:
 
 def _missing(name: RungName, scratch: Path) -> str:
     """Name what a rung needs and this machine lacks, where that can be told without trying."""
-    if sys.platform != "linux" or not Path("/proc/self/ns").exists():
+    if sys.platform != "linux":
         return NOT_LINUX
+    if not Path("/proc/self/ns").exists():
+        return NO_PROC
     if name in ("namespaces", "chroot") and os.geteuid() != 0:
         return NOT_ROOT
     if name == "proot" and shutil.which("proot") is None:
         return NO_PROOT
+    if not _can_write(scratch):
+        return NO_PLACE
     if os.statvfs(scratch).f_flag & os.ST_NOEXEC:
         return NO_EXECUTION
     return ""
+
+
+def _can_write(directory: Path) -> bool:
+    """Make ``directory`` if it is missing, and tell whether files can be made in it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def _try_proot(rung: Rung, scratch: Path) -> Rung:

@@ -8,8 +8,10 @@ from pathlib import Path
 from dockersim.sandbox.contract import RungName
 
 NOT_LINUX = "this is not Linux"
+NO_PROC = "there is no /proc here, by which processes are looked at"
 NOT_ROOT = "you are not root"
 NO_PROOT = "the program proot is not installed"
+NO_PLACE = "nothing can be written where dockersim keeps its files"
 NO_EXECUTION = "programs may not be executed where dockersim keeps its files (noexec)"
 
 _ELSEWHERE = {
@@ -55,7 +57,9 @@ _NEEDED: dict[RungName, tuple[str, ...]] = {
 }
 _KNOWN = {
     NOT_LINUX: "",
+    NO_PROC: "mount -t proc proc /proc, as root; or start the container around this as usual, with a /proc",
     NOT_ROOT: "run it as root; or use the best rung that works",
+    NO_PLACE: "set DOCKERSIM_HOME to a directory that you may write to",
     NO_EXECUTION: "set DOCKERSIM_HOME to a directory on another file system",
     NO_PROOT: "install it: apt install proot, dnf install proot, or conda install -c conda-forge proot",
 }

@@ -13,7 +13,7 @@ The steps, in order, each in its own module:
     mounts      /proc, /dev, /sys, /etc/resolv.conf and the mounts that were asked for
     network     lo, and the address of a container
     chroot      all this where nothing can be mounted; ``covers`` and ``copying`` do there what mounts do elsewhere
-    tracing     all this by proot, where not even root's directory can be changed
+    tracing     all this by proot, where not even root's directory can be changed; ``loaders`` gives proot what it needs
     privilege   identity, capabilities
     seccomp     the filter: what a container may not do, and what an ordinary user's RUN only believes it did
     notify      hears the calls that a user's RUN only believes it did; ``ledger`` writes down what they were,

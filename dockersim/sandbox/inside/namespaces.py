@@ -52,8 +52,11 @@ def _enter_user_namespace(uid: int, gid: int) -> None:
         ("uid_map", f"{uid} {outside[0]} 1"),
         ("gid_map", f"{gid} {outside[1]} 1"),
     ):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
+        try:
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+        except OSError as error:
+            raise CannotPrepare(f"/proc/self/{name} cannot be written: {error.strerror}") from error
 
 
 def _become_first(spec: dict[str, Any], report: int, ledger: Socket | None) -> None:

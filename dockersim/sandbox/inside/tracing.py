@@ -12,6 +12,7 @@ import stat
 
 from . import kernel, seccomp, supervise, wire
 from .command import CannotExecute, begin_session
+from .loaders import write_loaders
 from .mounts import NODES, kind_of_source, own_directory
 from .rootfs import CannotPrepare, Root, restrict
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NOT_FOR_PROOT = ("LD_", "PROOT_", "GLIBC_TUNABLES", "MALLOC_")
+_ONLY_FOR_PROOT = "PROOT_TMP_DIR PROOT_NO_SECCOMP PROOT_LOADER PROOT_LOADER_32"
 
 
 def start(spec: dict[str, Any]) -> None:
@@ -135,8 +137,12 @@ def _exists(root: Root, path: str) -> bool:
 
 
 def _command(spec: dict[str, Any], root: Root) -> list[str]:
-    """Find the program, and put a shell before it that survives it: proot does not tell of a death by signal."""
-    shell = ["/bin/sh", "-c", '"$@"; exit "$?"', "sh"] if _mode(spec, root, "/bin/sh") & 0o111 else []
+    """Find the program, and put a shell before it that survives it: proot does not tell of a death by signal.
+
+    The shell also takes away the variables that only proot was to see.
+    """
+    script = f'unset {_ONLY_FOR_PROOT}; "$@"; exit "$?"'
+    shell = ["/bin/sh", "-c", script, "sh"] if _mode(spec, root, "/bin/sh") & 0o111 else []
     return [*shell, *_with_variables(spec, root)]
 
 
@@ -187,7 +193,7 @@ def _mode_of_file(found: os.stat_result) -> int:
 
 def _environment_of_proot(spec: dict[str, Any], scratch: str) -> dict[str, str]:
     env = {name: value for name, value in spec["env"].items() if not name.startswith(_NOT_FOR_PROOT)}
-    env["PROOT_TMP_DIR"] = scratch
+    env |= {"PROOT_TMP_DIR": scratch} | write_loaders(spec["program"], scratch)
     if spec["without_seccomp"]:
         env["PROOT_NO_SECCOMP"] = "1"
     return env
