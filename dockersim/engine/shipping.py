@@ -19,6 +19,7 @@ from dockersim.registry import (
     Granted,
     MemoryLog,
     NotInRegistry,
+    Progress,
     PullEvent,
     PushEvent,
     RegistryClient,
@@ -38,12 +39,16 @@ PullSink = Callable[[PullEvent], None]
 
 
 class Pushed(Struct, frozen=True):
-    """A push that was done: where to, the digest the name stands for now, and every request that was made."""
+    """A push that was done: where to, the digest the name stands for now, and every request that was made.
+
+    ``events`` is what became of each layer; the counting on the way is left out.
+    """
 
     endpoint: Endpoint
     digest: str
     size: int
     requests: tuple[WireEvent, ...]
+    events: tuple[PushEvent, ...] = ()
 
 
 class Pulled(Struct, frozen=True):
@@ -54,6 +59,7 @@ class Pulled(Struct, frozen=True):
     digest: str
     newer: bool
     requests: tuple[WireEvent, ...]
+    events: tuple[PullEvent, ...] = ()
 
 
 class Shipping:
@@ -75,8 +81,8 @@ class Shipping:
         log = MemoryLog()
         with self._client(endpoint, log) as client:
             steps = push(client, reference, image.manifest, self._store.content, self._store.layers)
-            pushed = _drain(steps, sink)
-        return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events))
+            pushed, events = _drain(steps, sink)
+        return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events), events)
 
     def pull(self, name: str, sink: PullSink) -> Pulled:
         """Pull the image ``name`` and give it that name here. Raises RegistryError, NotInRegistry, ImageError."""
@@ -100,10 +106,10 @@ class Shipping:
         store, log = self._store, MemoryLog()
         before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
         with self._client(endpoint, log) as client:
-            found = _drain(pull(client, reference, store.content, store.layers, self._platform), sink)
+            found, events = _drain(pull(client, reference, store.content, store.layers, self._platform), sink)
         manifest = Manifest.from_json(store.content.read(found.digest))
         image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference])
-        return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events))
+        return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events), events)
 
     def client(self, reference: Reference) -> RegistryClient:
         """Open a client for the registry that ``reference`` means; the caller closes it."""
@@ -159,13 +165,18 @@ class Shipping:
         return RegistryClient(endpoint, self.credentials.load(endpoint.credential_key), log)
 
 
-def _drain(steps: Generator[Happened, None, Descriptor], sink: Callable[[Happened], None]) -> Descriptor:
-    """Run a push or pull to its end, passing its events on; return what it returns."""
+def _drain(
+    steps: Generator[Happened, None, Descriptor], sink: Callable[[Happened], None]
+) -> tuple[Descriptor, tuple[Happened, ...]]:
+    """Run a push or pull to its end, passing its events on; return what it returns, and what happened."""
+    happened: list[Happened] = []
     while True:
         try:
             event = next(steps)
         except StopIteration as end:
-            return cast(Descriptor, end.value)
+            return cast(Descriptor, end.value), tuple(happened)
+        if not isinstance(event, Progress):
+            happened.append(event)
         sink(event)
 
 
