@@ -9,9 +9,10 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.browser import browser
 from tests.peers import dockerd, podman
 
-__all__ = ["dockerd", "podman"]  # one daemon for all tests
+__all__ = ["browser", "dockerd", "podman"]  # one of each for all tests
 
 # How long an example takes says what else the machine is doing; speed has benchmarks of its own.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

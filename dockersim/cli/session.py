@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from dockersim.cli.pages import Page
     from dockersim.engine import Engine
+    from dockersim.views.requests import Requests
 
 _SMALLEST_TIME: Final = "0001-01-01T00:00:00Z"
 
@@ -74,6 +75,10 @@ class Session:
     def show_page(self, page: Page) -> None:
         """Tell where a browser finds a published port; in a notebook that is a link."""
         self.note(f"dockersim: {page}")
+
+    def show_requests(self, requests: Requests) -> None:
+        """Show the requests of a push or pull; in a notebook that is a table."""
+        click.echo(f"\n{requests}")
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 
 import click
 
@@ -11,9 +10,10 @@ from dockersim.cli.session import Session, pass_session
 from dockersim.cli.statuslines import StatusLines
 from dockersim.errors import DockersimError, ImageNotFound
 from dockersim.oci import DOCKER_HUB, Reference, parse_reference
-from dockersim.registry import Endpoint, PushEvent, WireEvent
+from dockersim.registry import Endpoint, PushEvent
 from dockersim.registry.client.endpoint import HUB_KEY
-from dockersim.views.transfers import pull_status, push_status, wire_table
+from dockersim.views.requests import Requests
+from dockersim.views.transfers import pull_status, push_status
 
 _REGISTRIES = ("", "docker.io", "index.docker.io", HUB_KEY)
 """The ways to write Docker Hub where a server is asked for."""
@@ -46,7 +46,7 @@ def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bo
 
             pushed = engine.shipping.push(one, show)
         if show_http:
-            _show_requests(pushed.requests)
+            session.show_requests(Requests("The requests of this push", pushed.requests, pushed.events))
     if quiet:
         click.echo(bare.with_default_tag().canonical())
 
@@ -74,7 +74,7 @@ def pull(session: Session, name: str, all_platforms: bool, quiet: bool, show_htt
         click.echo(f"Digest: {pulled.digest}\nStatus: {state} {reference.familiar()}")
     click.echo(reference.canonical())
     if show_http:
-        _show_requests(pulled.requests)
+        session.show_requests(Requests("The requests of this pull", pulled.requests, pulled.events))
 
 
 @click.command()
@@ -165,7 +165,3 @@ def _say_practice(endpoint: Endpoint) -> None:
     if endpoint.is_practice and endpoint.namespace:
         address = endpoint.url.partition("://")[2]
         click.echo(f"Docker Hub is played by the practice registry ({address}).")
-
-
-def _show_requests(requests: Iterable[WireEvent]) -> None:
-    click.echo("\n" + wire_table(requests))

@@ -19,6 +19,7 @@ from dockersim.registry import (
     Granted,
     MemoryLog,
     NotInRegistry,
+    Progress,
     PullEvent,
     PushEvent,
     RegistryClient,
@@ -41,12 +42,16 @@ PullSink = Callable[[PullEvent], None]
 
 
 class Pushed(Struct, frozen=True):
-    """A push that was done: where to, the digest the name stands for now, and every request that was made."""
+    """A push that was done: where to, the digest the name stands for now, and every request that was made.
+
+    ``events`` is what became of each layer; the counting on the way is left out.
+    """
 
     endpoint: Endpoint
     digest: str
     size: int
     requests: tuple[WireEvent, ...]
+    events: tuple[PushEvent, ...] = ()
 
 
 class Pulled(Struct, frozen=True):
@@ -57,6 +62,7 @@ class Pulled(Struct, frozen=True):
     digest: str
     newer: bool
     requests: tuple[WireEvent, ...]
+    events: tuple[PullEvent, ...] = ()
 
 
 class Shipping:
@@ -76,13 +82,14 @@ class Shipping:
         image, index = self._store.images.get(name), self._store.images.index_of(name)
         endpoint = self.endpoint(reference.registry)
         log = MemoryLog()
+        show, kept = _keeping(sink)
         with self._client(endpoint, log) as client:
             if index is not None:
-                pushed = _drain(push_index(client, reference, index, self._store.content), sink)
+                pushed = _drain(push_index(client, reference, index, self._store.content), show)
             else:
                 steps = push(client, reference, image.manifest, self._store.content, self._store.layers)
-                pushed = _drain(steps, sink)
-        return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events))
+                pushed = _drain(steps, show)
+        return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events), tuple(kept))
 
     def pull(self, name: str, sink: PullSink, *, all_platforms: bool = False) -> Pulled:
         """Pull the image ``name`` and give it that name here. Raises RegistryError, NotInRegistry, ImageError.
@@ -108,12 +115,13 @@ class Shipping:
     def _pull(self, reference: Reference, endpoint: Endpoint, sink: PullSink, *, all_platforms: bool = False) -> Pulled:
         store, log = self._store, MemoryLog()
         before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
+        show, kept = _keeping(sink)
         with self._client(endpoint, log) as client:
-            found = _drain(pull(client, reference, store.content, store.layers, self._platform), sink)
-            index = _drain(pull_index(client, reference, store.content), sink) if all_platforms else None
+            found = _drain(pull(client, reference, store.content, store.layers, self._platform), show)
+            index = _drain(pull_index(client, reference, store.content), show) if all_platforms else None
         manifest = Manifest.from_json(store.content.read(found.digest))
         image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference], index=index)
-        return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events))
+        return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events), tuple(kept))
 
     def client(self, reference: Reference) -> RegistryClient:
         """Open a client for the registry that ``reference`` means; the caller closes it."""
@@ -167,6 +175,18 @@ class Shipping:
 
     def _client(self, endpoint: Endpoint, log: MemoryLog) -> RegistryClient:
         return RegistryClient(endpoint, self.credentials.load(endpoint.credential_key), log)
+
+
+def _keeping(sink: Callable[[Happened], None]) -> tuple[Callable[[Happened], None], list[Happened]]:
+    """Give a sink that passes events on to ``sink``, and the list where it keeps those that are not of progress."""
+    kept: list[Happened] = []
+
+    def show(event: Happened) -> None:
+        if not isinstance(event, Progress):
+            kept.append(event)
+        sink(event)
+
+    return show, kept
 
 
 def _drain(steps: Generator[Happened, None, Result], sink: Callable[[Happened], None]) -> Result:

@@ -2,9 +2,9 @@
 
 ``%load_ext dockersim`` brings ``%docker COMMAND`` (every command of the command line), ``%%dockerfile`` (build the
 text of a cell), and errors of one line. ``Stepper(build)`` shows a build and drives it, ``draw(build)`` draws it, and
-``page_of(build)`` writes it as a page that plays without a kernel. ``scratch()`` gives a lesson a root and a folder of
-its own. Docker has nothing of the kind; what the stepper
-shows is the trace document.
+``page_of(build)`` writes it as a page that plays without a kernel. ``requests_of(pushed)`` shows what a push asked of a
+registry, and why. ``scratch()`` gives a lesson a root and a folder of its own. Docker has nothing of the kind; what the
+stepper shows is the trace document.
 
 The law of this package: it shows and asks, it decides nothing. All it shows is in the trace, or is asked of a step.
 
@@ -22,9 +22,19 @@ if TYPE_CHECKING:
     from dockersim.jupyter.drawing import Drawing, draw
     from dockersim.jupyter.front_end import page_of
     from dockersim.jupyter.lesson import Scratch, scratch
+    from dockersim.jupyter.pages import requests_of
     from dockersim.jupyter.stepper import Stepper
 
-__all__ = ["Drawing", "Scratch", "Stepper", "draw", "load_ipython_extension", "page_of", "scratch"]
+__all__ = [
+    "Drawing",
+    "Scratch",
+    "Stepper",
+    "draw",
+    "load_ipython_extension",
+    "page_of",
+    "requests_of",
+    "scratch",
+]
 
 _HOMES = {
     "Drawing": "dockersim.jupyter.drawing",
@@ -32,6 +42,7 @@ _HOMES = {
     "Stepper": "dockersim.jupyter.stepper",
     "draw": "dockersim.jupyter.drawing",
     "page_of": "dockersim.jupyter.front_end",
+    "requests_of": "dockersim.jupyter.pages",
     "scratch": "dockersim.jupyter.lesson",
 }
 

@@ -1,7 +1,8 @@
 """What a request of the distribution protocol is for, in words.
 
-Two tables: method and path give the purpose, purpose and status give the consequence. A learner who reads a push
-line by line with these sentences beside it has read the protocol.
+Three tables: method and path give the purpose, purpose and status give the consequence, and the purpose gives the
+reason why there is such a request at all. A learner who reads a push line by line with these sentences beside it has
+read the protocol.
 
 >>> purpose_of("PATCH", "/v2/alice/app/blobs/uploads/0b1c")
 <Purpose.SEND_CHUNK: 'send a piece of the blob'>
@@ -39,6 +40,8 @@ class Purpose(StrEnum):
     LIST_TAGS = "list the tags of a repository"
     LIST_REPOSITORIES = "list the repositories"
     LIST_REFERRERS = "list what refers to an image: signatures, SBOMs"
+    SEE_PAGE = "look at the registry's own page; not of the protocol"
+    COLLECT_GARBAGE = "have the registry remove the blobs that no manifest names; not of the protocol"
     OTHER = "something outside the protocol"
 
 
@@ -63,6 +66,9 @@ _TABLE: tuple[tuple[str, re.Pattern[str], Purpose], ...] = tuple(
         ("DELETE", r"/v2/.+/manifests/.+", Purpose.DELETE_MANIFEST),
         ("GET", r"/v2/.+/tags/list", Purpose.LIST_TAGS),
         ("GET", r"/v2/.+/referrers/.+", Purpose.LIST_REFERRERS),
+        ("POST", r"/delete", Purpose.DELETE_MANIFEST),
+        ("POST", r"/garbage", Purpose.COLLECT_GARBAGE),
+        ("GET|HEAD", r"/(image|delete|garbage|requests|events|page\.css|page\.js)?", Purpose.SEE_PAGE),
     )
 )
 
@@ -91,9 +97,41 @@ _CONSEQUENCES: Mapping[tuple[Purpose, int], str] = {
     (Purpose.GET_MANIFEST, 404): "nothing has that name here",
     (Purpose.PUT_MANIFEST, 201): "stored; from now on the name can be pulled",
     (Purpose.PUT_MANIFEST, 404): "it lists a blob that was never sent",
-    (Purpose.DELETE_MANIFEST, 202): "removed",
+    (Purpose.DELETE_MANIFEST, 202): "removed; the blobs are still on the disk",
+    (Purpose.DELETE_MANIFEST, 409): "the registry has changed since the plan was made: here is a new one",
+    (Purpose.COLLECT_GARBAGE, 409): "the registry has changed since the plan was made: here is a new one",
     (Purpose.DELETE_BLOB, 202): "removed",
     (Purpose.LIST_REFERRERS, 200): "an index of them, which may be empty",
+}
+
+_REASONS: Mapping[Purpose, str] = {
+    Purpose.CHECK_API: "The first answer is often 401, and not an error: it says which registry this is and where "
+    "tokens are to be had.",
+    Purpose.GET_TOKEN: "The password goes to the token server only. All other requests carry the token, which is good "
+    "for minutes and for one repository.",
+    Purpose.CHECK_BLOB: "HEAD asks for the headers without the body. A blob is named by the hash of its content, so "
+    "the answer 200 is proof enough that these very bytes are there: asking costs some hundred bytes, and saves the "
+    "whole layer. That is docker's 'Layer already exists'.",
+    Purpose.MOUNT_BLOB: "The registry keeps every blob once. Another of its repositories has this one, so it only "
+    "notes that this repository may show it too. That is docker's 'Mounted from'.",
+    Purpose.START_UPLOAD: "An upload is a session with an address of its own, so that one that breaks off can go on "
+    "where it stopped.",
+    Purpose.SEND_CHUNK: "A large blob goes in pieces: after a broken connection one piece is sent again, not the blob.",
+    Purpose.FINISH_UPLOAD: "Only now does the registry learn which digest the bytes should have; it has hashed them "
+    "itself, and keeps them only if the two agree.",
+    Purpose.PUT_MANIFEST: "The manifest lists the config and the layers by digest and size. It comes last: as soon as "
+    "it is there the image can be pulled, so nobody can ever pull half of one.",
+    Purpose.CHECK_MANIFEST: "A tag can be moved, a digest cannot: this finds out what the tag stands for now.",
+    Purpose.GET_MANIFEST: "The manifest says which config and which layers make the image. What is here already by "
+    "digest need not be fetched. For several platforms there is an index first, which lists a manifest for each.",
+    Purpose.GET_BLOB: "Config and layers are fetched by digest, and hashed as they arrive: it does not matter who "
+    "sends them.",
+    Purpose.DELETE_MANIFEST: "This removes a name or a manifest, and frees nothing yet: its layers may belong to other "
+    "images too. Garbage collection looks which blobs no manifest names any more, and removes those.",
+    Purpose.COLLECT_GARBAGE: "All manifests are read, the blobs that they name are marked, and what has no mark is "
+    "removed: mark and sweep.",
+    Purpose.LIST_REFERRERS: "A signature or an SBOM is pushed beside an image and names it as its subject; this finds "
+    "them by the image's digest.",
 }
 
 _GENERAL: Mapping[int, str] = {
@@ -130,3 +168,17 @@ def consequence(purpose: Purpose, status: int) -> str:
     if special:
         return special
     return "done" if 200 <= status < 300 else f"the answer was {status}"
+
+
+def spares(purpose: Purpose, status: int) -> bool:
+    """Tell whether an answer means that a blob need not be sent."""
+    return (purpose, status) in ((Purpose.CHECK_BLOB, 200), (Purpose.MOUNT_BLOB, 201))
+
+
+def reason(purpose: Purpose) -> str:
+    """Say why the protocol has such a request; "" where the purpose itself says it all.
+
+    >>> reason(Purpose.START_UPLOAD)
+    'An upload is a session with an address of its own, so that one that breaks off can go on where it stopped.'
+    """
+    return _REASONS.get(purpose, "")

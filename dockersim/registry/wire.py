@@ -104,6 +104,17 @@ def explain(event: WireEvent) -> str:
     return f"{event.purpose}: {consequence(event.purpose, event.status)}"
 
 
+_SESSION = re.compile(r"(?<=/uploads/)([0-9a-zA-Z-]{8})[0-9a-zA-Z-]+")
+
+
+def short_path(event: WireEvent) -> str:
+    """Cut digests and upload sessions to the length at which people can still tell them apart."""
+    # ns= repeats on every request which registry is meant (containerd's way of asking a mirror).
+    path = re.sub(r"[?&]ns=[^&]*", "", event.path.replace("%3A", ":").replace("%2C", ","))
+    path = _SESSION.sub(r"\1…", path)
+    return path.replace(event.digest, f"{event.digest[:19]}…") if event.digest else path
+
+
 class WireLog(Protocol):
     """Where events go. ``record`` may be called from any thread, and must not raise for a full disk."""
 

@@ -6,10 +6,6 @@ digest of the blob, as there.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Final
-
 from msgspec import Struct
 
 from dockersim.digest import short
@@ -26,8 +22,6 @@ from dockersim.registry.events import (
     PullEvent,
     PushEvent,
 )
-from dockersim.registry.wire import WireEvent, explain
-from dockersim.views.tables import table
 from dockersim.views.units import human_size
 
 
@@ -77,30 +71,6 @@ def pull_status(event: PullEvent, repository: str) -> Status | None:
             return Status(short(digest), "Already exists")
         case LayerPulled(_, digest):
             return Status(short(digest), "Pull complete")
-
-
-def wire_table(requests: Iterable[WireEvent]) -> str:
-    """Lay out the requests of a transfer: what was asked, what was answered, and below it what it was for."""
-    events = sorted(requests, key=lambda event: event.at)  # a log notes a request when its answer has come
-    rows = [
-        (event.method, str(event.status or "-"), human_size(event.bytes_out), human_size(event.bytes_in),
-         _short_path(event))
-        for event in events
-    ]  # fmt: skip
-    header, *lines = table(("METHOD", "STATUS", "SENT", "RECEIVED", "PATH"), rows).split("\n")
-    meanings = (f"  {explain(event)}" for event in events)
-    return "\n".join([header, *(line for pair in zip(lines, meanings, strict=True) for line in pair)])
-
-
-_SESSION: Final = re.compile(r"(?<=/uploads/)([0-9a-zA-Z-]{8})[0-9a-zA-Z-]+")
-
-
-def _short_path(event: WireEvent) -> str:
-    """Cut digests and upload sessions to the length at which people can still tell them apart."""
-    # ns= repeats on every request which registry is meant (containerd's way of asking a mirror).
-    path = re.sub(r"[?&]ns=[^&]*", "", event.path.replace("%3A", ":").replace("%2C", ","))
-    path = _SESSION.sub(r"\1…", path)
-    return path.replace(event.digest, f"{event.digest[:19]}…") if event.digest else path
 
 
 def _count(done: int, total: int) -> str:

@@ -13,24 +13,12 @@ from __future__ import annotations
 
 from typing import Final
 
-_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB")
+from dockersim.sizes import human_size as human_size
 
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 24
 """Hours, as go-units counts from here on in hours."""
-
-
-def human_size(size: float, digits: int = 3) -> str:
-    """Write a number of bytes with ``digits`` significant digits: 3 as docker's tables, 4 as ``units.HumanSize``.
-
-    As in docker, 999,600 bytes at three digits are "1e+03kB": the unit is chosen before rounding.
-    """
-    unit = 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
-        size /= 1000
-        unit += 1
-    return f"{size:.{digits}g}{_UNITS[unit]}"
 
 
 def human_duration(seconds: float) -> str:

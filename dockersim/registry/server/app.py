@@ -17,7 +17,11 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from dockersim.registry import names
+from dockersim.registry.page.feed import Feed
+from dockersim.registry.page.requests import Pages
+from dockersim.registry.page.visitors import Visitors
 from dockersim.registry.problems import Code, Problem
+from dockersim.registry.purpose import spares
 from dockersim.registry.server import blob_requests, manifest_requests, token_requests
 from dockersim.registry.server.access import SERVICE, Access
 from dockersim.registry.server.call import Call
@@ -68,7 +72,8 @@ class RegistryApp:
     def __init__(self, store: RegistryStore, access: Access, log: WireLog) -> None:
         self.store = store
         self.access = access
-        self.log = log
+        self.feed = Feed(log)
+        self.pages = Pages(Visitors(access), self.feed)
         self.sessions = Sessions(store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,22 +90,25 @@ class RegistryApp:
             # Whoever asked is gone; what arrived of an upload stays, to be resumed.
             pass
         finally:
-            self.log.record(
-                WireEvent.of(
-                    request.method,
-                    request.scope["path"],
-                    query=request.url.query,
-                    status=count.status,
-                    bytes_in=count.bytes_in,
-                    bytes_out=count.bytes_out,
-                    seconds=time.perf_counter() - began,
-                    at=at,
-                )
+            event = WireEvent.of(
+                request.method,
+                request.scope["path"],
+                query=request.url.query,
+                status=count.status,
+                bytes_in=count.bytes_in,
+                bytes_out=count.bytes_out,
+                seconds=time.perf_counter() - began,
+                at=at,
             )
+            self.feed.record(event, self._saved(event))
+
+    def _saved(self, event: WireEvent) -> int:
+        """Tell how many bytes need not be sent after this answer."""
+        return self.store.blobs.size(event.digest) or 0 if spares(event.purpose, event.status) else 0
 
     async def _answer(self, request: Request) -> Response:
         try:
-            if is_foreign(request):
+            if is_foreign(request, known=self._is_page(request) and self.pages.visitors.is_known(request)):
                 raise Problem(Code.DENIED, "this registry does not answer web pages of other sites")
             return await self._dispatch(request)
         except Problem as problem:
@@ -111,7 +119,12 @@ class RegistryApp:
                 return refusal(full, request)
             return refusal(Problem(Code.UNKNOWN, "the registry's disk failed"), request)
 
+    def _is_page(self, request: Request) -> bool:
+        return self.pages.handler(request.scope["path"], request.method) is not None
+
     async def _dispatch(self, request: Request) -> Response:
+        if (shown := self.pages.handler(request.scope["path"], request.method)) is not None:
+            return await shown(Call(self, request, "", ""))
         # Not request.url.path: parsing an address drops line breaks, so that another name would be checked than came.
         for pattern, handlers in _ROUTES:
             if (match := pattern.fullmatch(request.scope["path"])) is None:

@@ -16,13 +16,16 @@ from starlette.requests import Request
 _OWN_NAMES = frozenset({"host.docker.internal", "host.containers.internal"})
 
 
-def is_foreign(request: Request) -> bool:
-    """Tell whether a request was made by a page of another site."""
+def is_foreign(request: Request, *, known: bool = False) -> bool:
+    """Tell whether a request was made by a page of another site.
+
+    ``known`` says that whoever asks has shown to be ours, and may call this machine by any name.
+    """
     host = request.headers.get("host", "")
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != host and request.method not in ("GET", "HEAD"):
         return True
-    return is_local(request) and not names_us(host)
+    return is_local(request) and not known and not names_us(host)
 
 
 def is_local(request: Request) -> bool:

@@ -136,6 +136,10 @@ class RegistryStore:
             raise Problem(Code.NAME_UNKNOWN, f"repository name not known to registry: {repository}")
         return sorted(name for name in _names(folder / "_tags") if is_tag(name))
 
+    def manifests(self, repository: str) -> list[str]:
+        """List the digests of the manifests, tagged or not."""
+        return sorted(self._links(repository, "_manifests"))
+
     def repositories(self) -> list[str]:
         """List the repositories that hold a manifest."""
         return sorted(name for name in self._walk() if any(self._links(name, "_manifests")))

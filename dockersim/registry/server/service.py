@@ -27,6 +27,10 @@ from dockersim.errors import RegistryError
 from dockersim.locks import try_lock
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    import uvicorn
+
     from dockersim.registry.server.app import RegistryApp
 
 LOOPBACK: Final = "127.0.0.1"
@@ -91,8 +95,9 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
     with _hold(root):
         listening = _listen(host, port)
         address = Address(os.getpid(), host, listening.getsockname()[1], time.time(), secrets.token_hex(8))
+        app = make_app(root, open_to_network=open_to_network)
         config = uvicorn.Config(
-            make_app(root, open_to_network=open_to_network),
+            app,
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -109,13 +114,26 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            _server(config, app).run(sockets=[listening])
         except KeyboardInterrupt:
             # Ctrl-C, too, is passed on after the shutdown; that is how one stops a registry.
             pass
         finally:
             listening.close()
             (root / "server.json").unlink(missing_ok=True)
+
+
+def _server(config: uvicorn.Config, app: RegistryApp) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Lets the pages that follow the log go when it is told to stop: they would hold up the end."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.feed.close()
+            super().handle_exit(sig, frame)
+
+    return Server(config)
 
 
 def running(root: Path) -> Address | None:

@@ -1,4 +1,4 @@
-"""A real browser, started once, and pages opened in it."""
+"""A real browser, started once, for all tests that look at a page."""
 
 from __future__ import annotations
 
