@@ -93,7 +93,7 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
 
     root.mkdir(parents=True, exist_ok=True)
     with _hold(root):
-        listening = _listen(host, port)
+        listening = listen(host, port)
         address = Address(os.getpid(), host, listening.getsockname()[1], time.time(), secrets.token_hex(8))
         app = make_app(root, open_to_network=open_to_network)
         config = uvicorn.Config(
@@ -214,9 +214,11 @@ def _start(root: Path, port: int) -> subprocess.Popen[bytes]:
         )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port; raise RegistryError if it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only where the protocol is named: else a small blob waits 40 ms for an ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
