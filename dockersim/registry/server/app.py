@@ -80,8 +80,7 @@ class RegistryApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        count = _Count(receive, send)
-        began, at = time.perf_counter(), time.time()
+        count = _Count(receive, send, lambda: self._record(request, count))
         request = Request(scope, count.receive)
         try:
             response = await self._answer(request)
@@ -90,17 +89,20 @@ class RegistryApp:
             # Whoever asked is gone; what arrived of an upload stays, to be resumed.
             pass
         finally:
-            event = WireEvent.of(
-                request.method,
-                request.scope["path"],
-                query=request.url.query,
-                status=count.status,
-                bytes_in=count.bytes_in,
-                bytes_out=count.bytes_out,
-                seconds=time.perf_counter() - began,
-                at=at,
-            )
-            self.feed.record(event, self._saved(event))
+            count.finish()
+
+    def _record(self, request: Request, count: _Count) -> None:
+        event = WireEvent.of(
+            request.method,
+            request.scope["path"],
+            query=request.url.query,
+            status=count.status,
+            bytes_in=count.bytes_in,
+            bytes_out=count.bytes_out,
+            seconds=time.perf_counter() - count.began,
+            at=count.at,
+        )
+        self.feed.record(event, self._saved(event))
 
     def _saved(self, event: WireEvent) -> int:
         """Tell how many bytes need not be sent after this answer."""
@@ -160,11 +162,17 @@ def _quotable(value: str) -> str:
 
 
 class _Count:
-    """Counts the bytes of the bodies that pass, and keeps the status."""
+    """Counts the bytes of the bodies that pass, and keeps the status.
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
+    ``finished`` is called once: before the last piece of the answer goes out, so that whoever has an answer finds it in
+    the log; or when it is known that there will be none.
+    """
+
+    def __init__(self, receive: Receive, send: Send, finished: Callable[[], None]) -> None:
+        self._receive, self._send, self._finished = receive, send, finished
+        self._is_finished, self._announced = False, -1
         self.bytes_in = self.bytes_out = self.status = 0
+        self.began, self.at = time.perf_counter(), time.time()
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -174,8 +182,18 @@ class _Count:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self._announced = int(dict(message["headers"]).get(b"content-length", -1))
+        else:
+            self.bytes_out += len(message.get("body", b""))
+            if self.bytes_out == self._announced or not message.get("more_body", False):
+                self.finish()
         await self._send(message)
-        self.bytes_out += len(message.get("body", b""))
+
+    def finish(self) -> None:
+        """Say that nothing more will be counted. May be repeated."""
+        if not self._is_finished:
+            self._is_finished = True
+            self._finished()
 
 
 def create_app(store: RegistryStore, access: Access, log: WireLog) -> RegistryApp:
