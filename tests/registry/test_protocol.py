@@ -211,9 +211,18 @@ def test_mount_from_where_it_is_and_from_where_it_is_not(http: httpx.Client) -> 
     url = "/v2/test/other/blobs/uploads/"
     assert http.get(f"/v2/test/other/blobs/{digest}").status_code == 404
     assert http.post(url, params={"mount": digest, "from": "test/nowhere"}).status_code == 202
-    assert http.post(url, params={"mount": digest}).status_code == 202
     assert http.post(url, params={"mount": digest, "from": REPOSITORY}).status_code == 201
     assert http.get(f"/v2/test/other/blobs/{digest}").content == BLOB
+
+
+def test_mount_from_anywhere_but_not_what_was_deleted_everywhere(http: httpx.Client) -> None:
+    digest = upload(http, BLOB)
+    url = "/v2/test/other/blobs/uploads/"
+    assert http.post(url, params={"mount": digest}).status_code == 201
+    for repository in ("test/other", REPOSITORY):
+        assert http.delete(f"/v2/{repository}/blobs/{digest}").status_code == 202
+    assert http.post(url, params={"mount": digest}).status_code == 202
+    assert http.get(f"/v2/test/other/blobs/{digest}").status_code == 404
 
 
 # Manifests

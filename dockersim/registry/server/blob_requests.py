@@ -42,11 +42,10 @@ async def pull(call: Call) -> Response:
 async def start(call: Call) -> Response:
     """Answer POST: open a session; or mount a blob; or take a whole blob at once (``?digest=``)."""
     await call.check_push()
-    mount, source = call.query("mount"), call.query("from")
-    if mount and source and call.store.mount(call.repository, names.digest(mount), names.repository(source)):
-        return _created(call, mount)
-    if mount:
-        names.digest(mount)
+    if mount := call.query("mount"):
+        is_mounted = await run_in_threadpool(_mount, call, mount)
+        if is_mounted:
+            return _created(call, mount)
     if not call.query("digest"):
         return _accepted(call, call.registry.sessions.start(call.repository))
     digest = names.digest(call.query("digest"))
@@ -107,6 +106,12 @@ async def delete(call: Call) -> Response:
     await call.check_push()
     call.store.remove_blob(call.repository, names.digest(call.item))
     return Response(status_code=202)
+
+
+def _mount(call: Call, digest: str) -> bool:
+    """Mount from the repository that is named, or from any: pulling is open to all, so that gives nothing away."""
+    source = call.query("from")
+    return call.store.mount(call.repository, names.digest(digest), names.repository(source) if source else "")
 
 
 def _created(call: Call, digest: str) -> Response:

@@ -68,10 +68,10 @@ class RegistryStore:
             self.blobs.adopt(upload.path, digest)
             self._write(self._link(repository, "_blobs", digest), b"")
 
-    def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Let ``repository`` show a blob of ``source``; False if that one has it not either."""
+    def mount(self, repository: str, digest: str, source: str = "") -> bool:
+        """Let ``repository`` show a blob of ``source``, or of any repository that has it; False if none has."""
         with self._linking:
-            if not self.has_blob(source, digest):
+            if not any(self.has_blob(one, digest) for one in ([source] if source else self._walk())):
                 return False
             self._write(self._link(repository, "_blobs", digest), b"")
         return True
