@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import socket
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from dockersim.registry import Address, stop
 from dockersim.registry.server.app import RegistryApp
 from dockersim.registry.server.service import make_app
+from tests.registry.servers import NotInstalled, docker_registry, serving
+
+__all__ = ["serving"]  # other packages' tests serve with it too
 
 
 class Switch:
@@ -29,21 +24,6 @@ class Switch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.current(scope, receive, send)
-
-
-@contextmanager
-def serving(app: ASGIApp) -> Iterator[Address]:
-    """Serve from a thread: as ``serve`` does, but without a process to start."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", proxy_headers=False)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield Address(0, "127.0.0.1", listening.getsockname()[1], 0.0, "")
-        finally:
-            server.should_exit = server.force_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="session")
@@ -88,35 +68,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 @pytest.fixture(scope="module")
 def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Debian's docker-registry with deletes enabled: the address."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        pytest.skip("docker-registry is not installed")
-    folder = tmp_path_factory.mktemp("debian")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = folder / "config.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error}}\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
     try:
-        _wait(f"http://127.0.0.1:{port}/v2/")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(url, trust_env=False)
-            return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    pytest.fail(f"{url} does not answer")
+        with docker_registry(tmp_path_factory.mktemp("debian")) as url:
+            yield url
+    except NotInstalled:
+        pytest.skip("docker-registry is not installed")

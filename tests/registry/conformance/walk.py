@@ -1,0 +1,272 @@
+"""The suite itself: which rule is tried with which data, in which order, under which name.
+
+A name is a path, ``index/push/blob-post-put``; a rule that is tried several times under one name counts once, with its
+worst outcome. The official suite pushes each blob in the first way that works; this one pushes it in every way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import httpx
+
+from tests.registry.conformance import blobs, listings, manifests
+from tests.registry.conformance.data import SETS, DataSet, data_set
+from tests.registry.conformance.exchange import Repository, Unsupported, Violated, digest_of
+
+RULES: dict[str, Callable[..., None]] = {
+    "ping": listings.ping,
+    "tag list (empty)": listings.tags_of_nothing,
+    "referrers (empty)": listings.no_referrers,
+    "get-missing": blobs.get_missing,
+    **blobs.FORMS,
+    "blob-mount": blobs.mount,
+    "blob-mount-anonymous": blobs.mount,
+    "blob-post-cancel": blobs.cancel,
+    "blob-head": blobs.head,
+    "blob-get": blobs.get,
+    "blob-delete": blobs.delete,
+    "range": blobs.get_range,
+    "manifest-by-digest (push)": manifests.put,
+    "manifest-by-tag (push)": manifests.put,
+    "tag-list": listings.tags,
+    "manifest-head-by-tag": manifests.head,
+    "manifest-head-by-digest": manifests.head,
+    "manifest-by-tag (pull)": manifests.get,
+    "manifest-by-digest (pull)": manifests.get,
+    "referrers": listings.referrers,
+    "tag-delete": manifests.delete,
+    "manifest-delete": manifests.delete,
+    "missing-manifest/by-digest": manifests.get_missing,
+    "missing-manifest/by-tag": manifests.get_missing,
+    "invalid-digest-format/manifest-put": manifests.put_malformed,
+    "invalid-digest-format/manifest-get": manifests.get_malformed,
+}
+"""The functions for the rules, by the rules' names in the recorded suite."""
+
+RANGES = {
+    "500-1499": slice(500, 1500), "500-": slice(500, None), "-500": slice(-500, None), "2000-5000": slice(2000, None),
+    "500-0": None, "5000-10000": None,
+}  # fmt: skip
+"""Ranges of a blob of 2048 bytes, and what they are; None is no range at all."""
+
+
+class Outcome(IntEnum):
+    """How a check ended; a greater one is worse. Skipped: the registry lacks what the spec does not demand."""
+
+    PASSED = 0
+    SKIPPED = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one check, the rule that it tried, and why it did not pass."""
+
+    outcome: Outcome
+    rule: str
+    why: str = ""
+
+
+Results = dict[str, Result]
+"""The results by the names of the checks."""
+
+
+def walk(http: httpx.Client) -> Results:
+    """Try everything at one registry."""
+    suite = _Suite(Repository(http, "conformance/repo1"), Repository(http, "conformance/repo2"))
+    suite.nothing_yet()
+    for algorithm in ("sha256", "sha512"):
+        suite.blob_requests(algorithm)
+    for name in SETS:
+        suite.data(data_set(name))
+    suite.errors()
+    return suite.results
+
+
+class _Suite:
+    def __init__(self, repository: Repository, other: Repository) -> None:
+        self.repository, self.other = repository, other
+        self.results: Results = {}
+
+    def check(self, name: str, rule: str, *arguments: object, **more: object) -> bool:
+        """Try one rule; True if the registry keeps it."""
+        result = _judge(rule, *arguments, **more)
+        if name not in self.results or result.outcome > self.results[name].outcome:
+            self.results[name] = result
+        return result.outcome is Outcome.PASSED
+
+    def below(self, path: str, rule: str, *arguments: object, **more: object) -> bool:
+        """Try one rule under its own name below ``path``."""
+        return self.check(f"{path}/{rule.partition(' (')[0]}", rule, *arguments, **more)
+
+    def nothing_yet(self) -> None:
+        self.check("ping", "ping", self.repository)
+        self.check("empty/tag list", "tag list (empty)", self.repository)
+        self.check("empty/referrers", "referrers (empty)", self.repository, digest_of(b"nobody refers to this"))
+
+    # Requests for blobs, each with a blob of its own
+
+    def blob_requests(self, algorithm: str) -> None:
+        of, where = DataSet(f"{algorithm} blobs", algorithm=algorithm), f"{algorithm} blobs"
+        self.check(f"{where}/get-missing", "get-missing", self.repository, digest_of(b"never pushed", algorithm))
+        self._blob(of, "post only", "blob-post-only")
+        self._blob(of, "post+put", "blob-post-put")
+        self._blob(of, "chunked single", "blob-patch-chunked")
+        self._blob(of, "stream", "blob-patch-stream")
+        self._blob(of, "mount", "blob-mount", elsewhere=True, source=self.other.name)
+        self._blob(of, "mount anonymous", "blob-mount-anonymous", elsewhere=True)
+        self._mount_missing(of)
+        self._cancel(of)
+        for ordered in ("multi", "out-of-order"):
+            for put_last in (False, True):
+                case = f"chunked {ordered}{' and put chunk' if put_last else ''}"
+                flags = {"put_last": put_last, "out_of_order": ordered == "out-of-order"}
+                self._blob(of, case, "blob-patch-chunked", size=3067, **flags)
+        self._ranges(of)
+        for case, data in (("empty", b""), ("emptyJSON", b"{}")):
+            self._well_known(f"{where}/{case}", of.blob(data)["digest"], data)
+        self._wrong_digests(of)
+
+    def _blob(
+        self, of: DataSet, case: str, rule: str, *, size: int = 512, elsewhere: bool = False, **more: object
+    ) -> None:
+        where, (digest, data) = f"{of.name}/{case}", _new(of, size)
+        if elsewhere:
+            self._push_in_every_way(where, self.other, digest, data)
+        if self.below(where, rule, self.repository, digest, data, **more):
+            self.below(where, "blob-head", self.repository, digest, data)
+            self.below(where, "blob-get", self.repository, digest, data)
+        for repository in (self.repository, self.other) if elsewhere else (self.repository,):
+            self.below(where, "blob-delete", repository, digest)
+
+    def _mount_missing(self, of: DataSet) -> None:
+        where, (digest, data) = f"{of.name}/mount missing", _new(of)
+        if self.below(where, "blob-mount", self.repository, digest, data, source=self.other.name, missing=True):
+            self.below(where, "blob-head", self.repository, digest, data)
+            self.below(where, "blob-get", self.repository, digest, data)
+        self.below(where, "blob-delete", self.repository, digest)
+
+    def _cancel(self, of: DataSet) -> None:
+        where = f"{of.name}/post cancel"
+        self.below(where, "blob-post-cancel", self.repository)
+        self.below(where, "blob-delete", self.repository, _new(of)[0])
+
+    def _ranges(self, of: DataSet) -> None:
+        where, (digest, data) = f"{of.name}/range requests", _new(of, 2048)
+        if self._push_in_every_way(where, self.repository, digest, data):
+            for asked, part in RANGES.items():
+                self.check(f"{where}/range {asked}", "range", self.repository, digest, data, asked=asked, part=part)
+            self.below(where, "blob-delete", self.repository, digest)
+
+    def _well_known(self, where: str, digest: str, data: bytes) -> None:
+        self._push_in_every_way(where, self.repository, digest, data)
+        self.below(where, "blob-head", self.repository, digest, data)
+        self.below(where, "blob-get", self.repository, digest, data)
+        self.below(where, "blob-delete", self.repository, digest)
+
+    def _wrong_digests(self, of: DataSet) -> None:
+        cases = {
+            "post only": "blob-post-only", "post+put": "blob-post-put", "chunked": "blob-patch-chunked",
+            "chunked and put chunk": "blob-patch-chunked", "stream": "blob-patch-stream",
+        }  # fmt: skip
+        for case, rule in cases.items():
+            digest, data = _new(of, 3067)
+            flags = {"put_last": True} if "put chunk" in case else {}
+            where = f"{of.name}/bad digest {case}"
+            self.below(where, rule, self.repository, digest, data + b"oh no", wrong=True, **flags)
+
+    def _push_in_every_way(self, where: str, repository: Repository, digest: str, data: bytes) -> bool:
+        worked = [self.below(where, form, repository, digest, data) for form in blobs.FORMS]
+        return any(worked)
+
+    # The data sets
+
+    def data(self, of: DataSet) -> None:
+        pushed = self._push(of)
+        self.below(of.name, "tag-list", self.repository, of)
+        for step, verb in (("head", "manifest-head-by-{}"), ("pull", "manifest-by-{} (pull)")):
+            self._ask_for_manifests(of, f"{of.name}/{step}", verb)
+            for digest, data in of.blobs.items():
+                self.below(
+                    f"{of.name}/{step}", "blob-head" if step == "head" else "blob-get", self.repository, digest, data
+                )
+        if of.referrers:
+            self.below(of.name, "referrers", self.repository, of)
+        self._delete(of, pushed)
+
+    def _push(self, of: DataSet) -> list[str]:
+        """Push it all; the tags that could be pushed."""
+        where = f"{of.name}/push"
+        for digest, data in of.blobs.items():
+            self._push_in_every_way(where, self.repository, digest, data)
+        for digest, data in of.manifests.items():
+            wrong = digest in of.broken
+            self.below(where, "manifest-by-digest (push)", self.repository, digest, digest, data, wrong=wrong)
+        put = "manifest-by-tag (push)"
+        return [
+            tag for tag, digest in of.tags.items()
+            if self.below(where, put, self.repository, tag, digest, of.manifests[digest])
+        ]  # fmt: skip
+
+    def _ask_for_manifests(self, of: DataSet, where: str, rule: str) -> None:
+        for tag, digest in of.tags.items():
+            self.below(where, rule.format("tag"), self.repository, tag, digest, of.manifests[digest])
+        for digest, data in of.manifests.items():
+            if digest not in of.broken:
+                self.below(where, rule.format("digest"), self.repository, digest, digest, data)
+
+    def _delete(self, of: DataSet, tags: list[str]) -> None:
+        where = f"{of.name}/delete"
+        for tag in tags:
+            self.below(where, "tag-delete", self.repository, tag)
+        for digest in reversed(of.manifests):
+            self.below(where, "manifest-delete", self.repository, digest)
+        for digest in of.blobs:
+            self.below(where, "blob-delete", self.repository, digest)
+
+    # Asking for what cannot be
+
+    def errors(self) -> None:
+        for name, item in (("by-digest", digest_of(b"no such manifest")), ("by-tag", "missing-tag")):
+            self.check(f"missing-manifest/{name}", f"missing-manifest/{name}", self.repository, item)
+        where, of = "invalid-digest-format", DataSet("invalid-digest-format")
+        manifest = of.manifests[of.image(layers=1)["digest"]]
+        for digest, data in of.blobs.items():
+            self._push_in_every_way(where, self.repository, digest, data)
+        self.check(f"{where}/manifest-put", f"{where}/manifest-put", self.repository, manifest)
+        self.check(f"{where}/manifest-get", f"{where}/manifest-get", self.repository)
+        self._delete(of, [])
+
+
+def _judge(rule: str, *arguments: object, **more: object) -> Result:
+    try:
+        RULES[rule](*arguments, **more)
+    except Violated as violated:
+        return Result(Outcome.FAILED, rule, str(violated))
+    except Unsupported as unsupported:
+        return Result(Outcome.SKIPPED, rule, str(unsupported))
+    except httpx.TransportError as error:
+        return Result(Outcome.FAILED, rule, f"the connection broke: {error!r}")
+    return Result(Outcome.PASSED, rule)
+
+
+def _new(of: DataSet, size: int = 512) -> tuple[str, bytes]:
+    """Make up a blob."""
+    data = of.octets(size)
+    return of.blob(data)["digest"], data
+
+
+def group_of(name: str) -> str:
+    """Say to which part of the suite a check belongs, in the words of the recorded suite."""
+    match name.partition("/")[0]:
+        case "ping" | "empty":
+            return "empty/ping"
+        case "sha256 blobs" | "sha512 blobs":
+            return "blob APIs"
+        case "missing-manifest" | "invalid-digest-format":
+            return "errors"
+        case data:
+            return f"data: {data}"

@@ -1,0 +1,74 @@
+"""Real registries on loopback, for as long as a ``with`` lasts: ours, and Debian's docker-registry."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp
+
+from dockersim.registry import Address
+from dockersim.registry.server.service import listen
+
+
+class NotInstalled(Exception):
+    """There is no docker-registry on this machine."""
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[Address]:
+    """Serve from a thread: as ``serve`` does, but without a process to start."""
+    with listen("127.0.0.1", 0) as listening:
+        config = uvicorn.Config(app, log_level="warning", lifespan="off", proxy_headers=False)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield Address(0, "127.0.0.1", listening.getsockname()[1], 0.0, "")
+        finally:
+            server.should_exit = server.force_exit = True
+            thread.join()
+
+
+@contextmanager
+def docker_registry(folder: Path) -> Iterator[str]:
+    """Run Debian's docker-registry with deletes enabled, its data in ``folder``; its URL. Raises NotInstalled."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        raise NotInstalled
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error}}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
+    try:
+        _wait(f"http://127.0.0.1:{port}/v2/", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            httpx.get(url, trust_env=False)
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
