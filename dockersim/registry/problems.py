@@ -41,8 +41,7 @@ _STATUS: Mapping[Code, int] = {
     Code.BLOB_UPLOAD_INVALID: 400,
     Code.BLOB_UPLOAD_UNKNOWN: 404,
     Code.DIGEST_INVALID: 400,
-    # MUST (spec, "Pushing manifests"): "If a manifest references blobs that do not exist, the registry ... MUST
-    # return 404 Not Found".
+    # The spec demands the code ("Push") and has 404 in its table of endpoints (end-7); distribution answers 400.
     Code.MANIFEST_BLOB_UNKNOWN: 404,
     Code.MANIFEST_INVALID: 400,
     Code.MANIFEST_UNKNOWN: 404,
