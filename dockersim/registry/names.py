@@ -56,7 +56,7 @@ def digest(text: str) -> str:
 def session(text: str) -> str:
     """Check the name of an upload session; raise BLOB_UPLOAD_UNKNOWN."""
     if not _SESSION.fullmatch(text):
-        raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "no such upload")
+        raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry")
     return text
 
 

@@ -258,6 +258,10 @@ BAD_MANIFESTS = {
     "another media type": (manifest(), INDEX_TYPE, "MANIFEST_INVALID"),
     "no manifest's media type": (manifest(), "text/html", "MANIFEST_INVALID"),
     "image and index at once": (manifest(manifests=[]), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "a media type that is no text": (manifest(mediaType=[MANIFEST_TYPE]), "", "MANIFEST_INVALID"),
+    "an artifact type that is no text": (manifest(artifactType=1), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "annotations that are no texts": (manifest(annotations={"a": [1]}), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "not a number": (manifest(size=float("nan")), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "layers is no list": (manifest(layers={"a": 1}), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "layer without a digest": (manifest(layers=[{}]), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "layer with a path for a digest": (manifest(layers=[{"digest": "sha256:../x"}]), MANIFEST_TYPE, "DIGEST_INVALID"),
@@ -332,6 +336,71 @@ def test_referrers_come_and_go(http: httpx.Client) -> None:
     assert http.get(url).json()["manifests"] == []
 
 
+def refer(http: httpx.Client, subject: str, **more: Any) -> str:
+    """Push a manifest with a subject that need not be there."""
+    data = manifest(subject={"mediaType": MANIFEST_TYPE, "digest": subject, "size": 13}, **more)
+    assert put(http, sha(data), data).headers["oci-subject"] == subject
+    return sha(data)
+
+
+def pages(http: httpx.Client, url: str, entries: str) -> list[list[Any]]:
+    """Follow the Links of a listing."""
+    found = []
+    while url:
+        answer = http.get(url)
+        found.append(answer.json()[entries])
+        url = answer.links.get("next", {}).get("url", "")
+    return found
+
+
+def test_pages_of_referrers_join_to_the_whole_and_keep_the_filter(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    kinds = ["application/x", "application/y", "application/x", "application/x"]
+    pushed = {refer(http, sha(b"subject"), artifactType=kind, annotations={"n": str(at)}): kind
+              for at, kind in enumerate(kinds)}  # fmt: skip
+    url = f"/v2/{REPOSITORY}/referrers/{sha(b'subject')}"
+    assert [[one["digest"] for one in page] for page in pages(http, f"{url}?n=3", "manifests")] == [
+        sorted(pushed)[:3], sorted(pushed)[3:]
+    ]  # fmt: skip
+    filtered = pages(http, f"{url}?n=2&artifactType=application/x", "manifests")
+    wanted = sorted(digest for digest, kind in pushed.items() if kind == "application/x")
+    assert [[one["digest"] for one in page] for page in filtered] == [wanted[:2], wanted[2:]]
+    assert http.get(f"{url}?n=0").json()["manifests"] == []
+
+
+def test_a_list_of_referrers_is_never_larger_than_a_manifest(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    pushed = [refer(http, sha(b"subject"), annotations={"a": letter * 2_500_000}) for letter in "abc"]
+    listed = pages(http, f"/v2/{REPOSITORY}/referrers/{sha(b'subject')}", "manifests")
+    assert [[one["digest"] for one in page] for page in listed] == [[digest] for digest in sorted(pushed)]
+
+
+def test_half_a_surrogate_pair_in_an_annotation_breaks_no_list(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    refer(http, sha(b"subject"), annotations={"a": "\ud800"})
+    (found,) = http.get(f"/v2/{REPOSITORY}/referrers/{sha(b'subject')}").json()["manifests"]
+    assert found["annotations"] == {"a": "\ud800"}
+
+
+def test_a_client_without_the_referrers_api_can_keep_its_own_list(http: httpx.Client) -> None:
+    """The referrers tag schema of the spec: an index under a tag that is made of the subject's digest."""
+    upload(http, CONFIG)
+    digest = refer(http, sha(b"subject"))
+    (found,) = http.get(f"/v2/{REPOSITORY}/referrers/{sha(b'subject')}").json()["manifests"]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [found]}).encode()
+    tag = sha(b"subject").replace(":", "-")
+    assert put(http, tag, index, INDEX_TYPE).status_code == 201
+    assert http.get(f"/v2/{REPOSITORY}/manifests/{tag}").json()["manifests"][0]["digest"] == digest
+
+
+def test_layers_that_are_elsewhere_are_warned_of(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    layer = {"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar", "digest": sha(b"x"), "size": 1}
+    warning = put(http, "v1", manifest(layers=[layer])).headers["warning"]
+    assert warning.startswith('299 - "non-distributable layers are deprecated') and warning.endswith('"')
+    assert "warning" not in put(http, "v2", manifest()).headers
+
+
 # Listings
 
 
@@ -340,16 +409,22 @@ def test_pages_of_tags_join_to_the_whole(http: httpx.Client) -> None:
     tags = sorted(f"v{number}" for number in range(7))
     for tag in tags:
         put(http, tag, manifest())
-    url, seen = f"/v2/{REPOSITORY}/tags/list?n=3", []
-    while url:
-        answer = http.get(url)
-        seen += answer.json()["tags"]
-        url = answer.links.get("next", {}).get("url", "")
-    assert seen == tags
+    assert pages(http, f"/v2/{REPOSITORY}/tags/list?n=3", "tags") == [tags[:3], tags[3:6], tags[6:]]
+    assert pages(http, f"/v2/{REPOSITORY}/tags/list?n=7", "tags") == [tags]
     assert http.get(f"/v2/{REPOSITORY}/tags/list?n=0").json()["tags"] == []
     assert http.get(f"/v2/{REPOSITORY}/tags/list?last=v4").json()["tags"] == ["v5", "v6"]
     assert http.get(f"/v2/{REPOSITORY}/tags/list?n=many").status_code == 400
     assert code(http.get("/v2/test/nowhere/tags/list")) == "NAME_UNKNOWN"
+    assert "link" not in http.get(f"/v2/{REPOSITORY}/tags/list?n=0").headers
+
+
+def test_pages_of_repositories_join_to_the_whole(http: httpx.Client) -> None:
+    names = [f"test/{letter}" for letter in "abcde"]
+    for name in names:
+        http.post(f"/v2/{name}/blobs/uploads/", params={"digest": sha(CONFIG)}, content=CONFIG)
+        http.put(f"/v2/{name}/manifests/v1", content=manifest(), headers={"Content-Type": MANIFEST_TYPE})
+    assert pages(http, "/v2/_catalog?n=2", "repositories") == [names[:2], names[2:4], names[4:]]
+    assert http.get("/v2/_catalog?last=test/c").json()["repositories"] == names[3:]
 
 
 # What attackers would ask

@@ -83,7 +83,7 @@ class Upload:
     def resume(cls, path: Path) -> Upload:
         """Take a session up again that another process, or a cut-off request, has left."""
         if not path.is_file():
-            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "no such upload")
+            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry")
         return cls(path)
 
     @property
@@ -97,7 +97,7 @@ class Upload:
         try:
             return self.path.stat().st_size
         except FileNotFoundError as error:
-            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "no such upload") from error
+            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry") from error
 
     def append(self, data: bytes) -> None:
         """Add bytes at the end."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import json
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +15,9 @@ from dockersim.registry import names
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.call import LARGEST_PAGE, Call
 from dockersim.registry.server.manifests import LONGEST_MANIFEST, Entry
+
+OUTDATED: Final = "non-distributable layers are deprecated: who pulls this image has to fetch them from elsewhere"
+"""image-spec 1.1, layer.md, "Non-Distributable Layers"."""
 
 
 async def pull(call: Call) -> Response:
@@ -37,6 +42,9 @@ async def push(call: Call) -> Response:
     if entry.subject:
         # MUST (spec, "Pushing Manifests with Subject"): tells the client that the referrers API lists it.
         headers["OCI-Subject"] = entry.subject
+    if entry.is_outdated:
+        # MUST (spec, "Warnings"): code 299, "-" as the agent, no date.
+        headers["Warning"] = f'299 - "{OUTDATED}"'
     return Response(status_code=201, headers=headers)
 
 
@@ -67,13 +75,30 @@ async def catalog(call: Call) -> Response:
 
 async def referrers(call: Call) -> Response:
     """List what has the given digest as its subject: an index, perhaps an empty one, never a 404."""
-    found = call.store.referrers(call.repository, names.digest(call.item))
-    wanted = call.query("artifactType")
-    if wanted:
-        found = [one for one in found if one.get("artifactType") == wanted]
+    names.digest(call.item)
+    return await run_in_threadpool(_referrers, call)
+
+
+def _referrers(call: Call) -> Response:
+    """Fill one index, which must not be larger than a manifest that a client accepts."""
+    wanted, most = call.query("artifactType"), _most(call)
     headers = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
-    index = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": found}
-    return JSONResponse(index, headers=headers, media_type=media_types.INDEX)
+    page: list[dict[str, object]] = []
+    size = 0
+    for one in call.store.referrers(call.repository, call.item, after=call.query("last")):
+        if wanted and one.get("artifactType") != wanted:
+            continue
+        size += len(json.dumps(one))
+        if len(page) == most or (page and size > LONGEST_MANIFEST):
+            # MUST (spec, "Listing Referrers"): "A Link header MUST be included in the response when the descriptor list
+            # cannot be returned in a single manifest".
+            more = {"artifactType": wanted} if wanted else {}
+            headers |= _link(call, page[-1]["digest"], most, **more) if page else {}
+            break
+        page.append(one)
+    index = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": page}
+    # Not JSONResponse: half a surrogate pair, which a manifest may hold, has no UTF-8, but can be written as an escape.
+    return Response(json.dumps(index), 200, headers, media_type=media_types.INDEX)
 
 
 def _name(call: Call, otherwise: Code) -> str:
@@ -95,14 +120,24 @@ async def _body(call: Call) -> bytes:
 
 
 def _page(call: Call, entries: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Cut one page out of a sorted list; the Link header says where the next begins (RFC 5988)."""
+    """Cut one page out of a sorted list; the Link header says where the next begins."""
+    most = _most(call)
+    start = bisect.bisect_right(entries, call.query("last")) if call.query("last") else 0
+    page = entries[start : start + most]
+    # MUST (spec, "Listing Tags"): where n is zero the list is empty, and there is no Link header.
+    has_more = page and start + most < len(entries)
+    return page, _link(call, page[-1], most) if has_more else {}
+
+
+def _most(call: Call) -> int:
+    """Return how many entries are asked for, or allowed."""
     text = call.query("n")
     if text and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise Problem(Code.UNSUPPORTED, "n must be a number", status=400)
-    size = min(int(text) if text else LARGEST_PAGE, LARGEST_PAGE)
-    start = bisect.bisect_right(entries, call.query("last")) if call.query("last") else 0
-    page = entries[start : start + size]
-    if not page or start + size >= len(entries):
-        return page, {}
-    following = urlencode({"n": size, "last": page[-1]})
-    return page, {"Link": f'<{quote(call.request.url.path)}?{following}>; rel="next"'}
+    return min(int(text) if text else LARGEST_PAGE, LARGEST_PAGE)
+
+
+def _link(call: Call, last: object, most: int, **more: str) -> dict[str, str]:
+    """Say where the next page is (RFC 5988)."""
+    following = urlencode({**more, "n": most, "last": last})
+    return {"Link": f'<{quote(call.request.url.path)}?{following}>; rel="next"'}

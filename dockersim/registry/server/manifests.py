@@ -21,13 +21,17 @@ LONGEST_MANIFEST: Final = 4 * 1024 * 1024
 
 
 class Entry(Struct, frozen=True):
-    """What the registry keeps in mind of a manifest. ``subject`` is "" where there is none."""
+    """What the registry keeps in mind of a manifest.
+
+    ``subject`` is "" where there is none; ``is_outdated`` says that some layers have to be fetched from elsewhere.
+    """
 
     digest: str
     media_type: str
     blobs: tuple[str, ...]
     manifests: tuple[str, ...]
     subject: str
+    is_outdated: bool
 
     @classmethod
     def read(cls, data: bytes, media_type: str, digest: str = "") -> Entry:
@@ -43,6 +47,7 @@ class Entry(Struct, frozen=True):
             blobs=_blobs(document) if kind in media_types.MANIFESTS else (),
             manifests=_children(document) if kind in media_types.INDEXES else (),
             subject=_digest(document["subject"]) if document.get("subject") is not None else "",
+            is_outdated=kind in media_types.MANIFESTS and any(map(_is_foreign, _list(document, "layers"))),
         )
 
 
@@ -62,12 +67,23 @@ def referred(data: bytes, media_type: str, digest: str) -> dict[str, object]:
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data)
+        document = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Problem(Code.MANIFEST_INVALID, "manifest is not valid JSON") from error
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:
         raise Problem(Code.MANIFEST_INVALID, "manifest must be an object with schemaVersion 2")
+    annotations = document.get("annotations") or {}
+    texts = [document.get("mediaType"), document.get("artifactType")]
+    if not isinstance(annotations, dict) or not all(isinstance(text, str) for text in annotations.values()):
+        raise Problem(Code.MANIFEST_INVALID, "annotations are not texts by name")
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise Problem(Code.MANIFEST_INVALID, "mediaType and artifactType must be texts")
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    """Python would read NaN and Infinity, which are not JSON."""
+    raise ValueError(name)
 
 
 def _kind(document: dict[str, Any], content_type: str) -> str:

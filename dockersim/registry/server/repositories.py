@@ -144,12 +144,12 @@ class RegistryStore:
         """List the repositories that hold a manifest."""
         return sorted(name for name in self._walk() if any(self._links(name, "_manifests")))
 
-    def referrers(self, repository: str, subject: str) -> list[dict[str, object]]:
-        """Describe every manifest that has ``subject`` as its subject, whether that exists or not."""
+    def referrers(self, repository: str, subject: str, *, after: str = "") -> Iterator[dict[str, object]]:
+        """Describe every manifest that has ``subject`` as its subject, whether that exists or not, by digest."""
         folder = self._referrer(repository, subject, "").parent
-        digests = sorted(name.replace("-", ":", 1) for name in _names(folder))
-        there = [digest for digest in digests if self._link(repository, "_manifests", digest).is_file()]
-        return [referred(self.blobs.read(digest), self.media_type(repository, digest), digest) for digest in there]
+        for digest in sorted(name.replace("-", ":", 1) for name in _names(folder)):
+            if digest > after and self._link(repository, "_manifests", digest).is_file():
+                yield referred(self.blobs.read(digest), self.media_type(repository, digest), digest)
 
     # Garbage
 
