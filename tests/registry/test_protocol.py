@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dockersim.oci import media_types
 from dockersim.registry import Address, FileLog
 
 BLOB = bytes(range(256)) * 8
@@ -246,6 +247,34 @@ def test_manifest_by_sha512(http: httpx.Client) -> None:
     digest = sha(manifest(), "sha512")
     assert put(http, digest, manifest()).headers["docker-content-digest"] == digest
     assert http.get(f"/v2/{REPOSITORY}/manifests/{digest}").content == manifest()
+
+
+def test_tags_beside_a_digest(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    digest = sha(manifest(), "sha512")
+    answer = put(http, f"{digest}?tag=1&tag=1.2&tag=latest", manifest())
+    assert (answer.status_code, answer.headers["oci-tag"]) == (201, "1, 1.2, latest")
+    assert http.get(f"/v2/{REPOSITORY}/tags/list").json()["tags"] == ["1", "1.2", "latest"]
+    assert http.head(f"/v2/{REPOSITORY}/manifests/1.2").headers["docker-content-digest"] == digest
+    assert code(put(http, f"{digest}?tag=..%2Fx", manifest())) == "MANIFEST_INVALID"
+
+
+def test_media_types_of_docker(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    elsewhere = {
+        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "digest": sha(b"x"),
+        "size": 1,
+    }
+    image = manifest(mediaType=media_types.DOCKER_MANIFEST, layers=[elsewhere])
+    assert put(http, "v1", image, f"{media_types.DOCKER_MANIFEST}; charset=utf-8").status_code == 201
+    entry = {"mediaType": media_types.DOCKER_MANIFEST, "digest": sha(image), "size": len(image)}
+    index = {"schemaVersion": 2, "mediaType": media_types.DOCKER_INDEX, "manifests": [entry]}
+    assert put(http, "all", json.dumps(index).encode(), media_types.DOCKER_INDEX).status_code == 201
+    for tag, media_type in (("v1", media_types.DOCKER_MANIFEST), ("all", media_types.DOCKER_INDEX)):
+        assert http.get(f"/v2/{REPOSITORY}/manifests/{tag}").headers["content-type"] == media_type
+    signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+    assert code(put(http, "v0", b'{"schemaVersion": 1}', signed)) == "MANIFEST_INVALID"
 
 
 DEEP = b'{"a":' * 100_000

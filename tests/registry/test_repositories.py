@@ -30,7 +30,7 @@ def put_image(store: RegistryStore, *layers: bytes, tag: str) -> str:
     document = {"schemaVersion": 2, "config": {"digest": config}, "layers": [{"digest": blob} for blob in blobs]}
     data = json.dumps(document).encode()
     entry = Entry.read(data, TYPE)
-    store.put_manifest("alice/app", data, entry, tag=tag)
+    store.put_manifest("alice/app", data, entry, tags=[tag])
     return entry.digest
 
 

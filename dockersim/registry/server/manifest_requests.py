@@ -34,18 +34,25 @@ async def push(call: Call) -> Response:
     await call.check_push()
     name = _name(call, Code.MANIFEST_INVALID)
     is_digest = names.looks_like_digest(name)
+    tags = _tags_beside(call) if is_digest else [name]
     data = await _body(call)
     entry = Entry.read(data, call.header("content-type"), name if is_digest else "")
-    tag = "" if is_digest else name
-    await run_in_threadpool(call.store.put_manifest, call.repository, data, entry, tag=tag)
+    await run_in_threadpool(call.store.put_manifest, call.repository, data, entry, tags=tags)
     headers = {"Location": f"/v2/{call.repository}/manifests/{name}", "Docker-Content-Digest": entry.digest}
+    if is_digest and tags:
+        headers["OCI-Tag"] = ", ".join(tags)
+    return Response(status_code=201, headers=headers | _remarks(entry))
+
+
+def _remarks(entry: Entry) -> dict[str, str]:
+    headers = {}
     if entry.subject:
         # MUST (spec, "Pushing Manifests with Subject"): tells the client that the referrers API lists it.
         headers["OCI-Subject"] = entry.subject
     if entry.is_outdated:
         # MUST (spec, "Warnings"): code 299, "-" as the agent, no date.
         headers["Warning"] = f'299 - "{OUTDATED}"'
-    return Response(status_code=201, headers=headers)
+    return headers
 
 
 async def delete(call: Call) -> Response:
@@ -108,6 +115,15 @@ def _name(call: Call, otherwise: Code) -> str:
     if not names.is_tag(call.item):
         raise Problem(otherwise, f"not a tag: {call.item[:80]!r}")
     return call.item
+
+
+def _tags_beside(call: Call) -> list[str]:
+    """Read the tags that a push by digest sets too (``?tag=1&tag=latest``): in the spec after 1.1."""
+    tags = call.request.query_params.getlist("tag")
+    for tag in tags:
+        if not names.is_tag(tag):
+            raise Problem(Code.MANIFEST_INVALID, f"not a tag: {tag[:80]!r}")
+    return tags
 
 
 async def _body(call: Call) -> bytes:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dockersim.registry.names import is_tag
@@ -94,8 +94,8 @@ class RegistryStore:
         """Return the media type a manifest was pushed with."""
         return self._link(repository, "_manifests", digest).read_text()
 
-    def put_manifest(self, repository: str, data: bytes, entry: Entry, *, tag: str = "") -> None:
-        """Store a manifest that was checked, then point ``tag`` at it; raise MANIFEST_BLOB_UNKNOWN."""
+    def put_manifest(self, repository: str, data: bytes, entry: Entry, *, tags: Iterable[str] = ()) -> None:
+        """Store a manifest that was checked, then point ``tags`` at it; raise MANIFEST_BLOB_UNKNOWN."""
         for needed in entry.blobs:
             if not self.has_blob(repository, needed):
                 raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"blob unknown to registry: {needed}")
@@ -107,7 +107,7 @@ class RegistryStore:
             if entry.subject:
                 self._write(self._referrer(repository, entry.subject, entry.digest), b"")
             self._write(self._link(repository, "_manifests", entry.digest), entry.media_type.encode())
-            if tag:
+            for tag in tags:
                 self._write(self._repositories / repository / "_tags" / tag, entry.digest.encode())
 
     def remove_tag(self, repository: str, tag: str) -> None:
