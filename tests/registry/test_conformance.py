@@ -9,6 +9,7 @@ import pytest
 
 from dockersim.registry import Address
 from tests.deviations import README
+from tests.peers import run
 from tests.registry.conformance.__main__ import OURS, THEIRS, not_passed, try_all, written
 from tests.registry.conformance.data import SETS, data_set
 from tests.registry.conformance.exchange import digest_of
@@ -34,7 +35,10 @@ def ours(shared: Address) -> Results:
 
 @pytest.fixture(scope="module")
 def theirs(debian_registry: str) -> Results:
-    """What docker-registry does."""
+    """What docker-registry does; another version than the recorded one may do something else."""
+    version = run("docker-registry", "--version").split()[-1]
+    if not version.startswith(DEBIAN.split()[-1]):
+        pytest.skip(f"the official suites tried {DEBIAN}, here is {version}")
     return try_all(debian_registry)
 
 

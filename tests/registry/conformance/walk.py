@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import httpx
 
@@ -52,6 +53,14 @@ RANGES = {
 }  # fmt: skip
 """Ranges of a blob of 2048 bytes, and what they are; None is no range at all."""
 
+WRONG = {
+    "post only": "blob-post-only", "post+put": "blob-post-put", "chunked": "blob-patch-chunked",
+    "chunked and put chunk": "blob-patch-chunked", "stream": "blob-patch-stream",
+}  # fmt: skip
+"""The ways in which bytes are pushed under the digest of others, and the rules for them."""
+
+THREE_CHUNKS = 3 * blobs.SMALLEST_CHUNK - 5
+
 
 class Outcome(IntEnum):
     """How a check ended; a greater one is worse. Skipped: the registry lacks what the spec does not demand."""
@@ -91,43 +100,42 @@ class _Suite:
         self.repository, self.other = repository, other
         self.results: Results = {}
 
-    def check(self, name: str, rule: str, *arguments: object, **more: object) -> bool:
-        """Try one rule; True if the registry keeps it."""
-        result = _judge(rule, *arguments, **more)
+    def check(self, name: str, rule: str, *arguments: object, at: Repository | None = None, **more: object) -> bool:
+        """Try one rule, in the first repository unless another is given; True if the registry keeps it."""
+        result = _judge(rule, at or self.repository, *arguments, **more)
         if name not in self.results or result.outcome > self.results[name].outcome:
             self.results[name] = result
         return result.outcome is Outcome.PASSED
 
-    def below(self, path: str, rule: str, *arguments: object, **more: object) -> bool:
+    def below(self, path: str, rule: str, *arguments: object, **more: Any) -> bool:
         """Try one rule under its own name below ``path``."""
         return self.check(f"{path}/{rule.partition(' (')[0]}", rule, *arguments, **more)
 
     def nothing_yet(self) -> None:
-        self.check("ping", "ping", self.repository)
-        self.check("empty/tag list", "tag list (empty)", self.repository)
-        self.check("empty/referrers", "referrers (empty)", self.repository, digest_of(b"nobody refers to this"))
+        self.check("ping", "ping")
+        self.check("empty/tag list", "tag list (empty)")
+        self.check("empty/referrers", "referrers (empty)", digest_of(b"nobody refers to this"))
 
     # Requests for blobs, each with a blob of its own
 
     def blob_requests(self, algorithm: str) -> None:
-        of, where = DataSet(f"{algorithm} blobs", algorithm=algorithm), f"{algorithm} blobs"
-        self.check(f"{where}/get-missing", "get-missing", self.repository, digest_of(b"never pushed", algorithm))
+        of = DataSet(f"{algorithm} blobs", algorithm=algorithm)
+        self.below(of.name, "get-missing", digest_of(b"never pushed", algorithm))
         self._blob(of, "post only", "blob-post-only")
         self._blob(of, "post+put", "blob-post-put")
         self._blob(of, "chunked single", "blob-patch-chunked")
         self._blob(of, "stream", "blob-patch-stream")
         self._blob(of, "mount", "blob-mount", elsewhere=True, source=self.other.name)
         self._blob(of, "mount anonymous", "blob-mount-anonymous", elsewhere=True)
-        self._mount_missing(of)
+        self._blob(of, "mount missing", "blob-mount", source=self.other.name, missing=True)
         self._cancel(of)
-        for ordered in ("multi", "out-of-order"):
-            for put_last in (False, True):
-                case = f"chunked {ordered}{' and put chunk' if put_last else ''}"
-                flags = {"put_last": put_last, "out_of_order": ordered == "out-of-order"}
-                self._blob(of, case, "blob-patch-chunked", size=3067, **flags)
+        for order, out_of_order in (("multi", False), ("out-of-order", True)):
+            for ending, put_last in (("", False), (" and put chunk", True)):
+                flags = {"put_last": put_last, "out_of_order": out_of_order}
+                self._blob(of, f"chunked {order}{ending}", "blob-patch-chunked", size=THREE_CHUNKS, **flags)
         self._ranges(of)
-        for case, data in (("empty", b""), ("emptyJSON", b"{}")):
-            self._well_known(f"{where}/{case}", of.blob(data)["digest"], data)
+        self._well_known(of, "empty", b"")
+        self._well_known(of, "emptyJSON", b"{}")
         self._wrong_digests(of)
 
     def _blob(
@@ -135,110 +143,95 @@ class _Suite:
     ) -> None:
         where, (digest, data) = f"{of.name}/{case}", _new(of, size)
         if elsewhere:
-            self._push_in_every_way(where, self.other, digest, data)
-        if self.below(where, rule, self.repository, digest, data, **more):
-            self.below(where, "blob-head", self.repository, digest, data)
-            self.below(where, "blob-get", self.repository, digest, data)
+            self._push_in_every_way(where, digest, data, at=self.other)
+        if self.below(where, rule, digest, data, **more):
+            self._look_at_blob(where, digest, data)
         for repository in (self.repository, self.other) if elsewhere else (self.repository,):
-            self.below(where, "blob-delete", repository, digest)
-
-    def _mount_missing(self, of: DataSet) -> None:
-        where, (digest, data) = f"{of.name}/mount missing", _new(of)
-        if self.below(where, "blob-mount", self.repository, digest, data, source=self.other.name, missing=True):
-            self.below(where, "blob-head", self.repository, digest, data)
-            self.below(where, "blob-get", self.repository, digest, data)
-        self.below(where, "blob-delete", self.repository, digest)
+            self.below(where, "blob-delete", digest, at=repository)
 
     def _cancel(self, of: DataSet) -> None:
-        where = f"{of.name}/post cancel"
-        self.below(where, "blob-post-cancel", self.repository)
-        self.below(where, "blob-delete", self.repository, _new(of)[0])
+        self.below(f"{of.name}/post cancel", "blob-post-cancel")
+        self.below(f"{of.name}/post cancel", "blob-delete", _new(of)[0])
 
     def _ranges(self, of: DataSet) -> None:
         where, (digest, data) = f"{of.name}/range requests", _new(of, 2048)
-        if self._push_in_every_way(where, self.repository, digest, data):
+        if self._push_in_every_way(where, digest, data):
             for asked, part in RANGES.items():
-                self.check(f"{where}/range {asked}", "range", self.repository, digest, data, asked=asked, part=part)
-            self.below(where, "blob-delete", self.repository, digest)
+                self.check(f"{where}/range {asked}", "range", digest, data, asked=asked, part=part)
+            self.below(where, "blob-delete", digest)
 
-    def _well_known(self, where: str, digest: str, data: bytes) -> None:
-        self._push_in_every_way(where, self.repository, digest, data)
-        self.below(where, "blob-head", self.repository, digest, data)
-        self.below(where, "blob-get", self.repository, digest, data)
-        self.below(where, "blob-delete", self.repository, digest)
+    def _well_known(self, of: DataSet, case: str, data: bytes) -> None:
+        where, digest = f"{of.name}/{case}", of.blob(data)["digest"]
+        self._push_in_every_way(where, digest, data)
+        self._look_at_blob(where, digest, data)
+        self.below(where, "blob-delete", digest)
 
     def _wrong_digests(self, of: DataSet) -> None:
-        cases = {
-            "post only": "blob-post-only", "post+put": "blob-post-put", "chunked": "blob-patch-chunked",
-            "chunked and put chunk": "blob-patch-chunked", "stream": "blob-patch-stream",
-        }  # fmt: skip
-        for case, rule in cases.items():
-            digest, data = _new(of, 3067)
-            flags = {"put_last": True} if "put chunk" in case else {}
-            where = f"{of.name}/bad digest {case}"
-            self.below(where, rule, self.repository, digest, data + b"oh no", wrong=True, **flags)
+        for case, rule in WRONG.items():
+            digest, data = _new(of, THREE_CHUNKS)
+            flags = {"put_last": True} if case.endswith("put chunk") else {}
+            self.below(f"{of.name}/bad digest {case}", rule, digest, data + b"oh no", wrong=True, **flags)
 
-    def _push_in_every_way(self, where: str, repository: Repository, digest: str, data: bytes) -> bool:
-        worked = [self.below(where, form, repository, digest, data) for form in blobs.FORMS]
+    def _push_in_every_way(self, where: str, digest: str, data: bytes, at: Repository | None = None) -> bool:
+        worked = [self.below(where, form, digest, data, at=at) for form in blobs.FORMS]
         return any(worked)
+
+    def _look_at_blob(self, where: str, digest: str, data: bytes) -> None:
+        self.below(where, "blob-head", digest, data)
+        self.below(where, "blob-get", digest, data)
 
     # The data sets
 
     def data(self, of: DataSet) -> None:
-        pushed = self._push(of)
-        self.below(of.name, "tag-list", self.repository, of)
-        for step, verb in (("head", "manifest-head-by-{}"), ("pull", "manifest-by-{} (pull)")):
-            self._ask_for_manifests(of, f"{of.name}/{step}", verb)
-            for digest, data in of.blobs.items():
-                self.below(
-                    f"{of.name}/{step}", "blob-head" if step == "head" else "blob-get", self.repository, digest, data
-                )
+        tags = self._push(of, f"{of.name}/push")
+        self.below(of.name, "tag-list", of)
+        self._look(of, f"{of.name}/head", "manifest-head-by-{}", "blob-head")
+        self._look(of, f"{of.name}/pull", "manifest-by-{} (pull)", "blob-get")
         if of.referrers:
-            self.below(of.name, "referrers", self.repository, of)
-        self._delete(of, pushed)
+            self.below(of.name, "referrers", of)
+        self._delete(of, f"{of.name}/delete", tags)
 
-    def _push(self, of: DataSet) -> list[str]:
+    def _push(self, of: DataSet, where: str) -> list[str]:
         """Push it all; the tags that could be pushed."""
-        where = f"{of.name}/push"
         for digest, data in of.blobs.items():
-            self._push_in_every_way(where, self.repository, digest, data)
+            self._push_in_every_way(where, digest, data)
         for digest, data in of.manifests.items():
-            wrong = digest in of.broken
-            self.below(where, "manifest-by-digest (push)", self.repository, digest, digest, data, wrong=wrong)
+            self.below(where, "manifest-by-digest (push)", digest, digest, data, wrong=digest in of.broken)
         put = "manifest-by-tag (push)"
-        return [
-            tag for tag, digest in of.tags.items()
-            if self.below(where, put, self.repository, tag, digest, of.manifests[digest])
-        ]  # fmt: skip
+        return [tag for tag, digest in of.tags.items() if self.below(where, put, tag, digest, of.manifests[digest])]
 
-    def _ask_for_manifests(self, of: DataSet, where: str, rule: str) -> None:
+    def _look(self, of: DataSet, where: str, manifest_rule: str, blob_rule: str) -> None:
         for tag, digest in of.tags.items():
-            self.below(where, rule.format("tag"), self.repository, tag, digest, of.manifests[digest])
+            self.below(where, manifest_rule.format("tag"), tag, digest, of.manifests[digest])
         for digest, data in of.manifests.items():
             if digest not in of.broken:
-                self.below(where, rule.format("digest"), self.repository, digest, digest, data)
+                self.below(where, manifest_rule.format("digest"), digest, digest, data)
+        for digest, data in of.blobs.items():
+            self.below(where, blob_rule, digest, data)
 
-    def _delete(self, of: DataSet, tags: list[str]) -> None:
-        where = f"{of.name}/delete"
+    def _delete(self, of: DataSet, where: str, tags: list[str]) -> None:
         for tag in tags:
-            self.below(where, "tag-delete", self.repository, tag)
+            self.below(where, "tag-delete", tag)
         for digest in reversed(of.manifests):
-            self.below(where, "manifest-delete", self.repository, digest)
+            self.below(where, "manifest-delete", digest)
         for digest in of.blobs:
-            self.below(where, "blob-delete", self.repository, digest)
+            self.below(where, "blob-delete", digest)
 
     # Asking for what cannot be
 
     def errors(self) -> None:
-        for name, item in (("by-digest", digest_of(b"no such manifest")), ("by-tag", "missing-tag")):
-            self.check(f"missing-manifest/{name}", f"missing-manifest/{name}", self.repository, item)
-        where, of = "invalid-digest-format", DataSet("invalid-digest-format")
+        self._same_name("missing-manifest/by-digest", digest_of(b"no such manifest"))
+        self._same_name("missing-manifest/by-tag", "missing-tag")
+        of = DataSet("invalid-digest-format")
         manifest = of.manifests[of.image(layers=1)["digest"]]
         for digest, data in of.blobs.items():
-            self._push_in_every_way(where, self.repository, digest, data)
-        self.check(f"{where}/manifest-put", f"{where}/manifest-put", self.repository, manifest)
-        self.check(f"{where}/manifest-get", f"{where}/manifest-get", self.repository)
-        self._delete(of, [])
+            self._push_in_every_way(of.name, digest, data)
+        self._same_name(f"{of.name}/manifest-put", manifest)
+        self._same_name(f"{of.name}/manifest-get")
+        self._delete(of, f"{of.name}/delete", [])
+
+    def _same_name(self, name: str, *arguments: object) -> None:
+        self.check(name, name, *arguments)
 
 
 def _judge(rule: str, *arguments: object, **more: object) -> Result:
