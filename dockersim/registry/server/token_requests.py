@@ -35,7 +35,9 @@ async def token(call: Call) -> Response:
     authorization = await _form_login(call) if call.request.method == "POST" else call.header("authorization")
     name, outcome = "", Login.ACCEPTED
     if authorization:
-        name, outcome = await run_in_threadpool(call.registry.access.login, authorization, local=is_local(call.request))
+        async with call.registry.logins:
+            login, local = call.registry.access.login, is_local(call.request)
+            name, outcome = await run_in_threadpool(login, authorization, local=local)
     made = call.registry.access.issue(name)
     issued = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body: dict[str, object] = {
