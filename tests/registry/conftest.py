@@ -19,7 +19,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dockersim.registry import Address, stop
 from dockersim.registry.server.app import RegistryApp
-from dockersim.registry.server.service import make_app
+from dockersim.registry.server.patience import MOST_CONNECTIONS, Patience, protocol
+from dockersim.registry.server.service import KEEP_ALIVE_SECONDS, make_app
+
+PATIENCE = Patience()
 
 
 class Switch:
@@ -32,10 +35,18 @@ class Switch:
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[Address]:
+def serving(app: ASGIApp, patience: Patience = PATIENCE, most: int = MOST_CONNECTIONS) -> Iterator[Address]:
     """Serve from a thread: as ``serve`` does, but without a process to start."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", proxy_headers=False)
+        http = protocol(patience, most)
+        config = uvicorn.Config(
+            app,
+            http=http,
+            log_level="warning",
+            lifespan="off",
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

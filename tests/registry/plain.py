@@ -51,7 +51,7 @@ class Refused(Exception):
 
 
 class Client:
-    """One connection to one repository, taken up again when the server closes it."""
+    """One connection to one repository."""
 
     def __init__(self, url: str, repository: str, timeout: float = 60.0) -> None:
         parts = urlsplit(url)

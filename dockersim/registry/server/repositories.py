@@ -283,7 +283,10 @@ class RegistryStore:
                 yield from self._walk(f"{prefix}/{name}" if prefix else name)
 
     def _write(self, target: Path, data: bytes) -> None:
-        """Write a small file: under another name first, so that no one sees half of it."""
+        """Write a small file: under another name first, so that no one sees half of it. What is there becomes young."""
+        if _holds(target, data):
+            os.utime(target)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         self._temporary.mkdir(parents=True, exist_ok=True)
         half = self._temporary / uuid.uuid4().hex
@@ -294,6 +297,13 @@ class RegistryStore:
             os.replace(half, target)
         finally:
             half.unlink(missing_ok=True)  # where the disk is full, it would only make that worse
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False
 
 
 def _status(path: Path) -> os.stat_result | None:
