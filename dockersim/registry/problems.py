@@ -10,6 +10,7 @@ b'{"errors":[{"code":"DENIED","message":"no"}]}'
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from enum import StrEnum
@@ -70,3 +71,26 @@ class Problem(Exception):
         """Write the answer's body."""
         error = {"code": str(self.code), "message": self.message}
         return json.dumps({"errors": [error]}, separators=(",", ":")).encode()
+
+
+_TROUBLE: Mapping[int | None, tuple[str, int]] = {
+    # 507 Insufficient Storage (RFC 4918, section 11.5). distribution answers 500 to all of these.
+    errno.ENOSPC: ("the registry's disk is full", 507),
+    errno.EDQUOT: ("the registry's disk quota is used up", 507),
+    errno.EFBIG: ("the file is larger than the registry's disk allows", 507),
+    errno.EROFS: ("the registry's disk is read-only", 500),
+    errno.EACCES: ("the registry may not write to its own disk", 500),
+    errno.EPERM: ("the registry may not write to its own disk", 500),
+    errno.EMFILE: ("the registry has too many files open; try again in a moment", 503),
+    errno.ENFILE: ("the registry's machine has too many files open; try again in a moment", 503),
+}
+
+
+def trouble(error: OSError) -> Problem:
+    """Say what is wrong with the registry's own machine.
+
+    >>> trouble(OSError(errno.ENOSPC, "")).status
+    507
+    """
+    message, status = _TROUBLE.get(error.errno, ("the registry's disk failed", 500))
+    return Problem(Code.UNKNOWN, message, status=status)

@@ -7,8 +7,10 @@
     python -m tests.benchmarks.language
     python -m tests.benchmarks.copy_snapshots
     python -m tests.benchmarks.ladder
+    python -m tests.benchmarks.clients
 
 Each prints medians and ratios. They need root, docker.io and buildah; what is not installed is left out of the table.
-The last three measure dockersim alone: the parser, the word expansion and the checks; root file systems that are
-copied, beside overlays; and the rungs that work here, beside the best of them.
+Three measure dockersim alone: the parser, the word expansion and the checks; root file systems that are copied,
+beside overlays; and the rungs that work here, beside the best of them. The last one measures the practice registry
+under a class of 200, beside Debian's docker-registry.
 """

@@ -14,8 +14,6 @@ from dockersim.registry.server.app import RegistryApp
 from dockersim.registry.server.service import make_app
 from tests.registry.servers import NotInstalled, docker_registry, serving
 
-__all__ = ["serving"]  # other packages' tests serve with it too
-
 
 class Switch:
     """An application that is exchanged under a server which runs on: a fresh registry costs no start."""

@@ -219,7 +219,7 @@ def written(readme: str) -> str:
 
 def main() -> None:
     """Try every tool, then print the table."""
-    from tests.registry.conftest import serving
+    from tests.registry.servers import serving
 
     with short_folder("peers-") as folder, own_dockerd() as docker:
         archive, image_id = make_archive(folder)

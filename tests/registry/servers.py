@@ -16,7 +16,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from dockersim.registry import Address
-from dockersim.registry.server.service import listen
+from dockersim.registry.server.patience import MOST_CONNECTIONS, Patience, protocol
+from dockersim.registry.server.service import KEEP_ALIVE_SECONDS, listen
+
+PATIENCE = Patience()
 
 
 class NotInstalled(Exception):
@@ -24,10 +27,17 @@ class NotInstalled(Exception):
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Iterator[Address]:
+def serving(app: ASGIApp, patience: Patience = PATIENCE, most: int = MOST_CONNECTIONS) -> Iterator[Address]:
     """Serve from a thread: as ``serve`` does, but without a process to start."""
     with listen("127.0.0.1", 0) as listening:
-        config = uvicorn.Config(app, log_level="warning", lifespan="off", proxy_headers=False)
+        config = uvicorn.Config(
+            app,
+            http=protocol(patience, most),
+            log_level="warning",
+            lifespan="off",
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()

@@ -60,7 +60,8 @@ def test_only_uploads_that_are_long_abandoned_are_swept(tmp_path: Path) -> None:
     os.utime(old.path, (0, 0))
     (tmp_path / "tmp").mkdir()
     (tmp_path / "tmp" / "half").write_bytes(b"half")
-    store.sweep(time.time() - 3600)
+    store.expire_uploads(time.time() - 3600)
+    store.clear_temporary()
     assert (old.path.exists(), young.path.exists(), (tmp_path / "tmp" / "half").exists()) == (False, True, False)
 
 

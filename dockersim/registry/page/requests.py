@@ -225,7 +225,8 @@ async def _caller(call: Call, fields: dict[str, str]) -> Caller:
     pair = f"{fields['user']}:{fields.get('password', '')}"
     authorization = "Basic " + base64.b64encode(pair.encode()).decode()
     # Not local: a name that was mistyped here must not become a new user, as it would at docker login.
-    return await run_in_threadpool(call.registry.access.identify, authorization, local=False)
+    async with call.registry.logins:
+        return await run_in_threadpool(call.registry.access.identify, authorization, local=False)
 
 
 def _may(call: Call, caller: Caller, plan: Removal | Collection) -> bool:

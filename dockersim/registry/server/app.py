@@ -6,7 +6,7 @@ web page elsewhere made a browser send is turned away.
 
 from __future__ import annotations
 
-import errno
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ from dockersim.registry import names
 from dockersim.registry.page.feed import Feed
 from dockersim.registry.page.requests import Pages
 from dockersim.registry.page.visitors import Visitors
-from dockersim.registry.problems import Code, Problem
+from dockersim.registry.problems import Code, Problem, trouble
 from dockersim.registry.purpose import spares
 from dockersim.registry.server import blob_requests, manifest_requests, token_requests
 from dockersim.registry.server.access import SERVICE, Access
@@ -31,6 +31,10 @@ from dockersim.registry.server.uploading import Sessions
 from dockersim.registry.wire import WireEvent, WireLog
 
 Handler = Callable[[Call], Awaitable[Response]]
+
+LOGINS_AT_ONCE: Final = 2
+"""Each hashes a password: 50 ms of a processor and 16 MiB. A class that logs in at once waits some seconds, and the
+threads that read and write blobs stay free."""
 
 _TABLE: Final[tuple[tuple[str, dict[str, Handler]], ...]] = (
     (r"/token", {"GET": token_requests.token, "POST": token_requests.token}),
@@ -75,6 +79,8 @@ class RegistryApp:
         self.feed = Feed(log)
         self.pages = Pages(Visitors(access), self.feed)
         self.sessions = Sessions(store)
+        self.manifests = asyncio.Semaphore(1)
+        self.logins = asyncio.Semaphore(LOGINS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -116,10 +122,7 @@ class RegistryApp:
         except Problem as problem:
             return refusal(problem, request)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                full = Problem(Code.UNKNOWN, "the registry's disk is full", status=507)
-                return refusal(full, request)
-            return refusal(Problem(Code.UNKNOWN, "the registry's disk failed"), request)
+            return refusal(trouble(error), request)
 
     def _is_page(self, request: Request) -> bool:
         return self.pages.handler(request.scope["path"], request.method) is not None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -21,7 +19,10 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 async def pull(call: Call) -> Response:
     """Answer GET and HEAD of a blob, whole or a Range of it (RFC 9110, section 14)."""
     digest = names.digest(call.item)
-    size = call.store.blob_size(call.repository, digest)
+    is_head = call.request.method == "HEAD"
+    # By HEAD a client asks whether it need not send the blob; then no sweep may take it before the manifest comes.
+    find = call.store.keep_blob if is_head else call.store.blob_size
+    size = await run_in_threadpool(find, call.repository, digest)
     first, length, status = _part(call.header("range"), size)
     headers = {
         "Content-Length": str(length),
@@ -33,9 +34,11 @@ async def pull(call: Call) -> Response:
     }
     if status == 206:
         headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
-    if call.request.method == "HEAD":
+    if is_head:
         return Response(None, status, headers, media_type="application/octet-stream")
-    body = _stream(call.store.blobs.path(digest), first, length)
+    # Opened before anything is answered: a blob that is deleted from now on is still sent whole.
+    file = await run_in_threadpool(call.store.open_blob, call.repository, digest)
+    body = iterate_in_threadpool(pieces(file, first, length))
     return StreamingResponse(body, status, headers, media_type="application/octet-stream")
 
 
@@ -72,8 +75,8 @@ async def chunk(call: Call) -> Response:
     """Answer PATCH: add a piece to the session, which must start where the last one ended."""
     await call.check_push()
     async with call.registry.sessions.use(call.repository, names.session(call.item)) as upload:
-        check_range(call.header("content-range"), call.header("content-length"), upload.size)
-        await receive(call.request, upload)
+        announced = check_range(call.header("content-range"), call.header("content-length"), upload.size)
+        await receive(call.request, upload, announced)
         return _accepted(call, upload)
 
 
@@ -82,9 +85,10 @@ async def finish(call: Call) -> Response:
     await call.check_push()
     digest = names.digest(call.query("digest"))
     async with call.registry.sessions.use(call.repository, names.session(call.item)) as upload:
+        announced = None
         if call.header("content-length") != "0":
-            check_range(call.header("content-range"), call.header("content-length"), upload.size)
-        await receive(call.request, upload)
+            announced = check_range(call.header("content-range"), call.header("content-length"), upload.size)
+        await receive(call.request, upload, announced)
         try:
             await run_in_threadpool(call.store.finish_upload, call.repository, upload, digest)
         finally:
@@ -104,7 +108,7 @@ async def cancel(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """Answer DELETE of a blob."""
     await call.check_push()
-    call.store.remove_blob(call.repository, names.digest(call.item))
+    await run_in_threadpool(call.store.remove_blob, call.repository, names.digest(call.item))
     return Response(status_code=202)
 
 
@@ -143,7 +147,3 @@ def _part(header: str, size: int) -> tuple[int, int, int]:
     if first > last:
         raise Problem(Code.SIZE_INVALID, "no such range", status=416, headers={"Content-Range": f"bytes */{size}"})
     return first, last - first + 1, 206
-
-
-def _stream(path: Path, first: int, length: int) -> AsyncIterator[bytes]:
-    return iterate_in_threadpool(pieces(path, first, length))

@@ -3,6 +3,11 @@
 A session is a file that only grows. When it is closed its hash is compared with the digest the client names, and the
 file is renamed into place: so a blob is there whole and right, or not at all, whenever the process dies.
 
+What an acknowledgement promises: after a kill -9 everything acknowledged is there, since the kernel has it. After a
+power cut nothing is half there, since bytes are on the disk (fsync) before they get their name; but the names of the
+last seconds may be gone with the file system's journal. distribution's filesystem driver, too, syncs files and no
+folders.
+
 The blobs of all repositories lie together; which repository may show which is told by ``repositories``.
 """
 
@@ -13,7 +18,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from dockersim.registry.problems import Code, Problem
 
@@ -39,9 +44,17 @@ class Blobs:
         except FileNotFoundError:
             return None
 
+    def open(self, digest: str) -> BinaryIO:
+        """Open a blob, which can then be read even if it is deleted meanwhile; raise FileNotFoundError."""
+        return self.path(digest).open("rb", buffering=0)
+
     def read(self, digest: str) -> bytes:
-        """Read a blob whole: for manifests, whose size has a limit."""
-        return self.path(digest).read_bytes()
+        """Read a blob whole and check it: for manifests, whose size has a limit."""
+        data = self.path(digest).read_bytes()
+        algorithm, _, encoded = digest.partition(":")
+        if hashlib.new(algorithm, data).hexdigest() != encoded:
+            raise Problem(Code.UNKNOWN, f"{digest} is damaged on the registry's disk; push it again")
+        return data
 
     def adopt(self, upload: Path, digest: str) -> None:
         """Take over a file whose hash is known to be ``digest``. May be repeated."""
@@ -99,11 +112,11 @@ class Upload:
         except FileNotFoundError as error:
             raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry") from error
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | bytearray) -> None:
         """Add bytes at the end."""
         self._catch_up()
         # Not "ab": a session that another request has finished must not come to life again.
-        with self.path.open("r+b", buffering=0) as file:
+        with self._opened() as file:
             file.seek(self._hashed)
             view = memoryview(data)
             while view:
@@ -122,23 +135,35 @@ class Upload:
         """Give the session up."""
         self.path.unlink(missing_ok=True)
 
+    def _opened(self) -> BinaryIO:
+        try:
+            return self.path.open("r+b", buffering=0)
+        except FileNotFoundError as error:
+            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "no such upload") from error
+
     def _catch_up(self) -> None:
         """Hash what is in the file but was not hashed by us: after a restart, all of it."""
         if self._hashed != self.size:
             self._hash, self._hashed = hashlib.sha256(), 0
-            for piece in pieces(self.path):
+            for piece in pieces(self._opened(), 0, self.size):
                 self._hash.update(piece)
                 self._hashed += len(piece)
 
 
-def pieces(path: Path, first: int = 0, length: int | None = None) -> Iterator[bytes]:
-    """Read ``length`` bytes of a file from ``first`` on, a piece at a time."""
-    left = length if length is not None else path.stat().st_size - first
-    with path.open("rb", buffering=0) as file:
+def pieces(file: BinaryIO, first: int, length: int) -> Iterator[bytes]:
+    """Read ``length`` bytes of an open file from ``first`` on, a piece at a time, and close it."""
+    left = length
+    with file:
         file.seek(first)
         while left > 0 and (piece := file.read(min(READ, left))):
             left -= len(piece)
             yield piece
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes are on the disk."""
+    with path.open("r+b") as file:  # Windows syncs only what is open for writing
+        os.fsync(file.fileno())
 
 
 def _hash_file(path: Path, algorithm: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -21,6 +22,8 @@ class Registry(Protocol):
     store: RegistryStore
     access: Access
     sessions: Sessions
+    manifests: asyncio.Semaphore
+    logins: asyncio.Semaphore
 
 
 LARGEST_PAGE: Final = 1000
@@ -49,9 +52,12 @@ class Call(Struct, frozen=True):
         return str(self.request.headers.get(name, ""))
 
     async def caller(self) -> Caller:
-        """Find out who asks; raise UNAUTHORIZED. Hashing a password takes a while, so not on the event loop."""
-        authorization = self.header("authorization")
-        return await run_in_threadpool(self.registry.access.identify, authorization, local=is_local(self.request))
+        """Find out who asks; raise UNAUTHORIZED."""
+        authorization, local = self.header("authorization"), is_local(self.request)
+        if authorization[:6].lower() != "basic ":
+            return self.registry.access.identify(authorization, local=local)
+        async with self.registry.logins:  # hashing a password takes a while and 16 MiB
+            return await run_in_threadpool(self.registry.access.identify, authorization, local=local)
 
     async def check_push(self) -> None:
         """Raise UNAUTHORIZED or DENIED unless the caller may change the repository."""

@@ -144,9 +144,9 @@ def _stored(store: RegistryStore, repository: str) -> Iterable[Stored]:
     tags = _tags(store, repository)
     for digest in store.manifests(repository):
         try:
-            kind, data = store.media_type(repository, digest), store.blobs.read(digest)
-        except FileNotFoundError:
-            continue
+            data, kind = store.manifest(repository, digest)
+        except Problem:
+            continue  # removed meanwhile, or damaged
         named = tuple(tags.get(digest, ()))
         yield Stored(repository, digest, kind, len(data), named, Entry.read(data, kind, digest), json.loads(data))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import bisect
 import json
-from typing import Final
+from tempfile import SpooledTemporaryFile
+from typing import IO, Final
 from urllib.parse import quote, urlencode
 
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dockersim.oci import media_types
 from dockersim.registry import names
 from dockersim.registry.problems import Code, Problem
+from dockersim.registry.server.blobs import READ, pieces
 from dockersim.registry.server.call import LARGEST_PAGE, Call
 from dockersim.registry.server.manifests import LONGEST_MANIFEST, Entry
 
@@ -23,10 +25,13 @@ OUTDATED: Final = "non-distributable layers are deprecated: who pulls this image
 async def pull(call: Call) -> Response:
     """Answer GET and HEAD of a manifest by tag or digest."""
     digest = call.store.resolve(call.repository, _name(call, Code.MANIFEST_UNKNOWN))
-    data = call.store.blobs.read(digest)
+    data, media_type = await run_in_threadpool(call.store.manifest, call.repository, digest)
     headers = {"Docker-Content-Digest": digest, "Content-Length": str(len(data)), "ETag": f'"{digest}"'}
-    body = None if call.request.method == "HEAD" else data
-    return Response(body, 200, headers, media_type=call.store.media_type(call.repository, digest))
+    if call.request.method == "HEAD":
+        return Response(None, 200, headers, media_type=media_type)
+    # Whole only as long as it takes to check: 200 slow readers of 4 MiB would add up.
+    body = iterate_in_threadpool(pieces(call.store.blobs.open(digest), 0, len(data)))
+    return StreamingResponse(body, 200, headers, media_type=media_type)
 
 
 async def push(call: Call) -> Response:
@@ -35,9 +40,10 @@ async def push(call: Call) -> Response:
     name = _name(call, Code.MANIFEST_INVALID)
     is_digest = names.looks_like_digest(name)
     tags = _tags_beside(call) if is_digest else [name]
-    data = await _body(call)
-    entry = Entry.read(data, call.header("content-type"), name if is_digest else "")
-    await run_in_threadpool(call.store.put_manifest, call.repository, data, entry, tags=tags)
+    with SpooledTemporaryFile(READ) as body:
+        await _receive(call, body)
+        async with call.registry.manifests:  # one at a time is whole in memory, whoever sends them
+            entry = await run_in_threadpool(_put, call, body, name if is_digest else "", tags)
     headers = {"Location": f"/v2/{call.repository}/manifests/{name}", "Docker-Content-Digest": entry.digest}
     if is_digest and tags:
         headers["OCI-Tag"] = ", ".join(tags)
@@ -59,16 +65,14 @@ async def delete(call: Call) -> Response:
     """Answer DELETE of a tag (the manifest stays) or of a manifest (its tags go too)."""
     await call.check_push()
     name = _name(call, Code.MANIFEST_UNKNOWN)
-    if names.looks_like_digest(name):
-        call.store.remove_manifest(call.repository, name)
-    else:
-        call.store.remove_tag(call.repository, name)
+    remove = call.store.remove_manifest if names.looks_like_digest(name) else call.store.remove_tag
+    await run_in_threadpool(remove, call.repository, name)
     return Response(status_code=202)
 
 
 async def tags(call: Call) -> Response:
     """List tags, ``n`` at a time, after ``last``."""
-    found = call.store.tags(call.repository)
+    found = await run_in_threadpool(call.store.tags, call.repository)
     page, headers = _page(call, found)
     return JSONResponse({"name": call.repository, "tags": page}, headers=headers)
 
@@ -126,13 +130,19 @@ def _tags_beside(call: Call) -> list[str]:
     return tags
 
 
-async def _body(call: Call) -> bytes:
-    data = bytearray()
+async def _receive(call: Call, body: IO[bytes]) -> None:
     async for piece in call.request.stream():
-        data += piece
-        if len(data) > LONGEST_MANIFEST:
+        body.write(piece)
+        if body.tell() > LONGEST_MANIFEST:
             raise Problem(Code.MANIFEST_INVALID, "manifest is larger than 4 MiB", status=413)
-    return bytes(data)
+
+
+def _put(call: Call, body: IO[bytes], digest: str, tags: list[str]) -> Entry:
+    body.seek(0)
+    data = body.read()
+    entry = Entry.read(data, call.header("content-type"), digest)
+    call.store.put_manifest(call.repository, data, entry, tags=tags)
+    return entry
 
 
 def _page(call: Call, entries: list[str]) -> tuple[list[str], dict[str, str]]:

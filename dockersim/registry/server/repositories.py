@@ -11,6 +11,9 @@ until ``collect`` removes the blobs that no manifest names any more.
     repositories/alice/app/_uploads/<session>         a blob on its way
 
 No part of a repository's name starts with an underscore, so the folders cannot meet.
+
+Whatever makes or removes a link does so under one lock, from the look at what must be there to the rename; so two
+writers of one tag come one after the other, and what a sweep takes for garbage is not linked behind its back.
 """
 
 from __future__ import annotations
@@ -19,24 +22,29 @@ import os
 import threading
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
+from dockersim.locks import lock
 from dockersim.registry.names import is_tag
 from dockersim.registry.problems import Code, Problem
-from dockersim.registry.server.blobs import Blobs, Upload
+from dockersim.registry.server.blobs import Blobs, Upload, sync
 from dockersim.registry.server.manifests import Entry, referred
 
 
 class RegistryStore:
-    """All that the registry keeps, under ``root``. One process at a time; its threads may share it."""
+    """All that the registry keeps, under ``root``.
+
+    One process serves it, with as many threads as it likes; another may collect the garbage beside it.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.blobs = Blobs(root / "blobs")
         self._repositories = root / "repositories"
         self._temporary = root / "tmp"
-        # Garbage collection must not see a blob between its arrival and its link.
-        self._linking = threading.Lock()
+        self._one_thread = threading.Lock()
 
     # Blobs
 
@@ -51,6 +59,27 @@ class RegistryStore:
             raise Problem(Code.BLOB_UNKNOWN, "blob unknown to registry")
         return size
 
+    def keep_blob(self, repository: str, digest: str) -> int:
+        """Return a blob's size and make it young, so that who was told it is here can count on it for a while.
+
+        Raises BLOB_UNKNOWN. (For builds, ``ContentStore.keep`` does the same.)
+        """
+        try:
+            with self._linking():
+                size = self.blob_size(repository, digest)
+                os.utime(self._link(repository, "_blobs", digest))
+                return size
+        except OSError:  # a disk that is read-only: no sweep deletes anything there either
+            return self.blob_size(repository, digest)
+
+    def open_blob(self, repository: str, digest: str) -> BinaryIO:
+        """Open a blob for reading; raise BLOB_UNKNOWN."""
+        self.blob_size(repository, digest)
+        try:
+            return self.blobs.open(digest)
+        except FileNotFoundError as error:
+            raise Problem(Code.BLOB_UNKNOWN, "blob unknown to registry") from error
+
     def start_upload(self, repository: str) -> Upload:
         """Open a session."""
         return Upload.start(self._repositories / repository / "_uploads")
@@ -64,13 +93,15 @@ class RegistryStore:
         if upload.digest(digest.partition(":")[0]) != digest:
             upload.discard()
             raise Problem(Code.DIGEST_INVALID, "provided digest did not match uploaded content")
-        with self._linking:
-            self.blobs.adopt(upload.path, digest)
+        sync(upload.path)
+        with self._linking():
+            # The link first: where the disk has no room for it, the session is still there to be finished later.
             self._write(self._link(repository, "_blobs", digest), b"")
+            self.blobs.adopt(upload.path, digest)
 
     def mount(self, repository: str, digest: str, source: str = "") -> bool:
         """Let ``repository`` show a blob of ``source``, or of any repository that has it; False if none has."""
-        with self._linking:
+        with self._linking():
             if not any(self.has_blob(one, digest) for one in ([source] if source else self._walk())):
                 return False
             self._write(self._link(repository, "_blobs", digest), b"")
@@ -78,8 +109,9 @@ class RegistryStore:
 
     def remove_blob(self, repository: str, digest: str) -> None:
         """Take the blob out of the repository; raise BLOB_UNKNOWN."""
-        self.blob_size(repository, digest)
-        self._link(repository, "_blobs", digest).unlink(missing_ok=True)
+        with self._linking():
+            self.blob_size(repository, digest)
+            self._link(repository, "_blobs", digest).unlink(missing_ok=True)
 
     # Manifests and tags
 
@@ -90,19 +122,17 @@ class RegistryStore:
             raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
         return digest
 
-    def media_type(self, repository: str, digest: str) -> str:
-        """Return the media type a manifest was pushed with."""
-        return self._link(repository, "_manifests", digest).read_text()
+    def manifest(self, repository: str, digest: str) -> tuple[bytes, str]:
+        """Return a manifest's bytes, checked, and the media type it was pushed with; raise MANIFEST_UNKNOWN."""
+        try:
+            return self.blobs.read(digest), self._link(repository, "_manifests", digest).read_text()
+        except FileNotFoundError as error:  # deleted since it was resolved
+            raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown") from error
 
     def put_manifest(self, repository: str, data: bytes, entry: Entry, *, tags: Iterable[str] = ()) -> None:
         """Store a manifest that was checked, then point ``tags`` at it; raise MANIFEST_BLOB_UNKNOWN."""
-        for needed in entry.blobs:
-            if not self.has_blob(repository, needed):
-                raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"blob unknown to registry: {needed}")
-        for needed in entry.manifests:
-            if not self._link(repository, "_manifests", needed).is_file():
-                raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"manifest unknown to registry: {needed}")
-        with self._linking:
+        with self._linking():
+            self._check_all_there(repository, entry)
             self._write(self.blobs.path(entry.digest), data)
             if entry.subject:
                 self._write(self._referrer(repository, entry.subject, entry.digest), b"")
@@ -112,20 +142,22 @@ class RegistryStore:
 
     def remove_tag(self, repository: str, tag: str) -> None:
         """Remove a tag; the manifest stays. Raises MANIFEST_UNKNOWN."""
-        if not self._tagged(repository, tag):
-            raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
-        (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
+        with self._linking():
+            if not self._tagged(repository, tag):
+                raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
+            (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
 
     def remove_manifest(self, repository: str, digest: str) -> None:
         """Remove a manifest and every tag that points at it; raise MANIFEST_UNKNOWN."""
-        self.resolve(repository, digest)
-        entry = Entry.read(self.blobs.read(digest), self.media_type(repository, digest), digest)
-        for tag in self.tags(repository):
-            if self._tagged(repository, tag) == digest:
-                (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
-        if entry.subject:
-            self._referrer(repository, entry.subject, digest).unlink(missing_ok=True)
-        self._link(repository, "_manifests", digest).unlink(missing_ok=True)
+        with self._linking():
+            self.resolve(repository, digest)
+            entry = self._entry(repository, digest)
+            for tag in self.tags(repository):
+                if self._tagged(repository, tag) == digest:
+                    (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
+            if entry.subject:
+                self._referrer(repository, entry.subject, digest).unlink(missing_ok=True)
+            self._link(repository, "_manifests", digest).unlink(missing_ok=True)
 
     # Listings
 
@@ -149,7 +181,7 @@ class RegistryStore:
         folder = self._referrer(repository, subject, "").parent
         for digest in sorted(name.replace("-", ":", 1) for name in _names(folder)):
             if digest > after and self._link(repository, "_manifests", digest).is_file():
-                yield referred(self.blobs.read(digest), self.media_type(repository, digest), digest)
+                yield referred(*self.manifest(repository, digest), digest)
 
     # Garbage
 
@@ -160,29 +192,65 @@ class RegistryStore:
         """
         live: set[str] = set()
         for repository in self._walk():
-            for digest in self._links(repository, "_manifests"):
-                entry = Entry.read(self.blobs.read(digest), self.media_type(repository, digest), digest)
-                live |= {digest, *entry.blobs}
-            young = (one for one in self._links(repository, "_blobs") if self._since(repository, one) > before)
-            live.update(young)
+            live |= self._live(repository, before)
         return {digest: self.blobs.size(digest) or 0 for digest in self.blobs.all() if digest not in live}
 
     def collect(self, before: float) -> dict[str, int]:
-        """Remove the garbage; return what was freed. Safe beside pushes. A link to nothing shows nothing."""
-        with self._linking:
+        """Remove the garbage; return what was freed. Pushes wait meanwhile, pulls do not."""
+        with self._linking():
             found = self.garbage(before)
             for digest in found:
                 self.blobs.remove(digest)
+            for repository in self._walk():
+                for digest in found.keys() & set(self._links(repository, "_blobs")):
+                    self._link(repository, "_blobs", digest).unlink(missing_ok=True)
         return found
 
-    def sweep(self, before: float) -> None:
-        """Remove what a killed process left half-written, and upload sessions untouched since ``before``."""
-        for name in _names(self._temporary):
-            (self._temporary / name).unlink(missing_ok=True)
+    def expire_uploads(self, before: float) -> int:
+        """Give up the upload sessions that nothing came for since ``before``; return the bytes freed."""
+        freed = 0
         for repository in self._walk():
             for name in _names(folder := self._repositories / repository / "_uploads"):
-                if (folder / name).stat().st_mtime < before:
+                status = _status(folder / name)
+                if status is not None and status.st_mtime < before:
                     (folder / name).unlink(missing_ok=True)
+                    freed += status.st_size
+        return freed
+
+    def clear_temporary(self) -> None:
+        """Remove the small files that a killed process left half-written; nobody else may be writing."""
+        for name in _names(self._temporary):
+            (self._temporary / name).unlink(missing_ok=True)
+
+    def _live(self, repository: str, before: float) -> set[str]:
+        """Find the blobs that a repository still needs, or may be about to need."""
+        manifests, blobs = list(self._links(repository, "_manifests")), list(self._links(repository, "_blobs"))
+        live = {*manifests, *(blob for blob in blobs if self._since(repository, blob) > before)}
+        for digest in manifests:
+            try:
+                live.update(self._entry(repository, digest).blobs)
+            except Problem:  # damaged: it might have named any of them
+                return live.union(blobs)
+        return live
+
+    def _entry(self, repository: str, digest: str) -> Entry:
+        return Entry.read(*self.manifest(repository, digest), digest)
+
+    def _check_all_there(self, repository: str, entry: Entry) -> None:
+        for needed in entry.blobs:
+            if not self.has_blob(repository, needed):
+                raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"blob unknown to registry: {needed}")
+        for needed in entry.manifests:
+            if not self._link(repository, "_manifests", needed).is_file():
+                raise Problem(Code.MANIFEST_BLOB_UNKNOWN, f"manifest unknown to registry: {needed}")
+
+    @contextmanager
+    def _linking(self) -> Iterator[None]:
+        """Be the only one, among all threads and processes, that makes or removes links."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with self._one_thread, open(self.root / "links.lock", "ab") as file:
+            lock(file.fileno())
+            yield
 
     def _since(self, repository: str, digest: str) -> float:
         return self._link(repository, "_blobs", digest).stat().st_mtime
@@ -215,12 +283,34 @@ class RegistryStore:
                 yield from self._walk(f"{prefix}/{name}" if prefix else name)
 
     def _write(self, target: Path, data: bytes) -> None:
-        """Write a small file: under another name first, so that no one sees half of it."""
+        """Write a small file: under another name first, so that no one sees half of it. What is there becomes young."""
+        if _holds(target, data):
+            os.utime(target)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         self._temporary.mkdir(parents=True, exist_ok=True)
         half = self._temporary / uuid.uuid4().hex
-        half.write_bytes(data)
-        os.replace(half, target)
+        try:
+            half.write_bytes(data)
+            if data:
+                sync(half)
+            os.replace(half, target)
+        finally:
+            half.unlink(missing_ok=True)  # where the disk is full, it would only make that worse
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 def _names(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import secrets
 import signal
@@ -18,13 +19,16 @@ import sys
 import threading
 import time
 import uuid
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, to_builtins
 
+from dockersim.content.disk import told_plainly
 from dockersim.errors import RegistryError
 from dockersim.locks import try_lock
+from dockersim.registry.server.housekeeping import keeping_house
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,8 +43,8 @@ STOP_SECONDS: Final = 5.0
 KEEP_ALIVE_SECONDS: Final = 75
 """nginx's default; uvicorn's five seconds cut off clients that hash a large layer between two requests."""
 
-ABANDONED_SECONDS: Final = 7 * 24 * 3600
-"""An upload that nobody has touched for a week is given up (distribution's ``uploadpurging`` default)."""
+LONGEST_LOG: Final = 1024 * 1024
+"""Bytes after which registry.log is begun anew; one old one is kept."""
 
 OTHER_SERVES: Final = 3
 """Exit code of a process that finds its root served by another."""
@@ -82,23 +86,32 @@ def make_app(root: Path, *, open_to_network: bool = False) -> RegistryApp:
     from dockersim.registry.wire import FileLog
 
     store = RegistryStore(root)
-    store.sweep(time.time() - ABANDONED_SECONDS)
+    store.clear_temporary()
     access = Access(Users(root / "htpasswd"), load_secret(root / "secret"), time.time, open_to_network=open_to_network)
     return create_app(store, access, FileLog(root / "wire.jsonl"))
 
 
 def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: bool = False) -> None:
-    """Serve ``root`` until SIGTERM or Ctrl-C. Raises RegistryError if the port or the root is taken."""
+    """Serve ``root`` until SIGTERM or Ctrl-C.
+
+    Raises RegistryError if the port or the root is taken, StoreError if the root cannot be written to.
+    """
     import uvicorn
 
-    root.mkdir(parents=True, exist_ok=True)
+    from dockersim.registry.server.patience import Patience, most_connections, protocol
+
+    with told_plainly("serve from", root):
+        root.mkdir(parents=True, exist_ok=True)
     with _hold(root):
         listening = listen(host, port)
         address = Address(os.getpid(), host, listening.getsockname()[1], time.time(), secrets.token_hex(8))
-        app = make_app(root, open_to_network=open_to_network)
+        app = _ready(root, address, open_to_network=open_to_network)
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            http=protocol(Patience(), most_connections()),
+            loop="asyncio",
+            ws="none",
+            log_config=None,
             access_log=False,
             lifespan="off",
             # Whoever sends X-Forwarded-For must not pass for this machine.
@@ -108,13 +121,12 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=3,
         )
-        _write(root / "port", str(address.port))
-        _write(root / "server.json", json.dumps(to_builtins(address)))
         # uvicorn shuts down in order, and then lets SIGTERM have its way: it should unwind us, not kill us.
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
-            _server(config, app).run(sockets=[listening])
+            with keeping_house(app.store):
+                _server(config, app).run(sockets=[listening])
         except KeyboardInterrupt:
             # Ctrl-C, too, is passed on after the shutdown; that is how one stops a registry.
             pass
@@ -136,6 +148,34 @@ def _server(config: uvicorn.Config, app: RegistryApp) -> uvicorn.Server:
     return Server(config)
 
 
+def _ready(root: Path, address: Address, *, open_to_network: bool) -> RegistryApp:
+    """Put all into place that a running registry needs on its disk."""
+    with told_plainly("serve from", root):
+        app = make_app(root, open_to_network=open_to_network)
+        _log_to(root / "registry.log")
+        _write(root / "port", str(address.port))
+        _write(root / "server.json", json.dumps(to_builtins(address)))
+    return app
+
+
+def _log_to(path: Path) -> None:
+    """Keep what uvicorn and asyncio have to say in a log that cannot fill the disk."""
+    handler = _QuietLog(path, maxBytes=LONGEST_LOG, backupCount=1, delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    for name in ("uvicorn", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        # Not what strangers send (uvicorn's warnings): that says nothing about this registry.
+        logger.setLevel(logging.ERROR)
+
+
+class _QuietLog(RotatingFileHandler):
+    """A disk that is full costs the line, not the request."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing."""
+
+
 def running(root: Path) -> Address | None:
     """Find the live registry of ``root``; None if there is none."""
     try:
@@ -150,7 +190,8 @@ def ensure_running(root: Path) -> Address:
     if (address := running(root)) is not None:
         return address
     _check_loopback()
-    root.mkdir(parents=True, exist_ok=True)
+    with told_plainly("serve from", root):
+        root.mkdir(parents=True, exist_ok=True)
     process = _start(root, _last_port(root))
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -208,7 +249,7 @@ def stop(root: Path) -> bool:
 
 def _start(root: Path, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "dockersim.registry", "--root", str(root), "--port", str(port), "--or-any-port"]
-    with (root / "registry.log").open("ab") as log:
+    with told_plainly("serve from", root), (root / "registry.log").open("ab") as log:
         return subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, close_fds=True
         )
@@ -241,7 +282,8 @@ class _hold:
         self._descriptor = -1
 
     def __enter__(self) -> None:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        with told_plainly("serve from", self._path.parent):
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not try_lock(self._descriptor):
             os.close(self._descriptor)
             raise RootIsServed(f"another registry already serves {self._path.parent}")

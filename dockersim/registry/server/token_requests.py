@@ -36,7 +36,9 @@ async def token(call: Call) -> Response:
     name, outcome = "", Login.ACCEPTED
     # Empty credentials are none: so asks the OCI conformance suite, and whoever fills in a form of nothing.
     if authorization and basic_credentials(authorization) != ("", ""):
-        name, outcome = await run_in_threadpool(call.registry.access.login, authorization, local=is_local(call.request))
+        async with call.registry.logins:
+            login, local = call.registry.access.login, is_local(call.request)
+            name, outcome = await run_in_threadpool(login, authorization, local=local)
     made = call.registry.access.issue(name)
     issued = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body: dict[str, object] = {

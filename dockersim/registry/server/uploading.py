@@ -25,6 +25,7 @@ REMEMBERED: Final = 1024
 class _Open(Struct):
     upload: Upload
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
 
 
 class Sessions:
@@ -46,45 +47,52 @@ class Sessions:
         found = self._open.get((repository, session))
         if found is None:
             found = self._remember(repository, self._store.resume_upload(repository, session))
-        async with found.lock:
-            # It may have been finished while we waited: then asking for its size raises.
-            _ = found.upload.size
-            yield found.upload
+        found.users += 1
+        try:
+            async with found.lock:
+                # It may have been finished while we waited: then asking for its size raises.
+                _ = found.upload.size
+                yield found.upload
+        finally:
+            found.users -= 1
 
     def forget(self, repository: str, upload: Upload) -> None:
         """Drop a session that is finished or given up."""
         self._open.pop((repository, upload.name), None)
 
     def _remember(self, repository: str, upload: Upload) -> _Open:
-        for key in [key for key, one in self._open.items() if not one.lock.locked()][:-REMEMBERED]:
+        for key in [key for key, one in self._open.items() if not one.users][:-REMEMBERED]:
             del self._open[key]
         return self._open.setdefault((repository, upload.name), _Open(upload))
 
 
-async def receive(request: Request, upload: Upload) -> None:
+async def receive(request: Request, upload: Upload, announced: int | None = None) -> None:
     """Write a request's body to the session as it comes, a piece of bounded size at a time.
 
-    Whatever has come before a connection breaks is kept, so that the client can go on from there.
+    Whatever has come before a connection breaks is kept, so that the client can go on from there. Raises SIZE_INVALID
+    if it is not as many bytes as the Content-Range ``announced``; where the session stands then, its status tells.
     """
-    waiting = bytearray()
+    waiting, before = bytearray(), upload.size
     try:
         async for piece in request.stream():
             waiting += piece
             if len(waiting) >= READ:
-                await run_in_threadpool(upload.append, bytes(waiting))
-                waiting.clear()
+                full, waiting = waiting, bytearray()  # so that what a full disk refused is not tried again below
+                await run_in_threadpool(upload.append, full)
     finally:
         if waiting:
-            await run_in_threadpool(upload.append, bytes(waiting))
+            await run_in_threadpool(upload.append, waiting)
+    if announced not in (None, upload.size - before):
+        raise Problem(Code.SIZE_INVALID, f"{upload.size - before} bytes came, not {announced} as Content-Range says")
 
 
-def check_range(header: str, content_length: str, size: int) -> None:
-    """Check a Content-Range ``first-last``: it must start where the session ends.
+def check_range(header: str, content_length: str, size: int) -> int | None:
+    """Check a Content-Range ``first-last``: it must start where the session ends. Return how many bytes it says.
 
     MUST (spec, "Pushing a blob in chunks"): a chunk out of order is answered by 416.
     """
     if not header:
-        return
+        return None
     match = _RANGE.fullmatch(header.strip())
     if match is None:
         raise Problem(Code.BLOB_UPLOAD_INVALID, "Content-Range must be <first>-<last>", status=416)
@@ -93,6 +101,7 @@ def check_range(header: str, content_length: str, size: int) -> None:
         raise Problem(Code.BLOB_UPLOAD_INVALID, f"chunk out of order: {size} bytes have arrived", status=416)
     if content_length and int(content_length) != last - first + 1:
         raise Problem(Code.SIZE_INVALID, "Content-Range and Content-Length differ")
+    return last - first + 1
 
 
 def range_of(size: int) -> str:
