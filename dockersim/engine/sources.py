@@ -63,7 +63,11 @@ class ContextOrigin(Struct, frozen=True):
 
 
 class LayersOrigin(Struct, frozen=True):
-    """A stage or an image: what its layers make."""
+    """A stage or an image: what its layers make.
+
+    Deviation: BuildKit copies from the file system in which a stage was built, where a RUN may have linked a new name
+    to a file of an earlier step; here both are copied, as in the image, whose layers do not tell of that link.
+    """
 
     layers: LayerStore
     diff_ids: tuple[DiffID, ...]

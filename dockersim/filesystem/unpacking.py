@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dockersim.errors import BuildError
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
 from dockersim.filesystem.making import Making, joined
-from dockersim.filesystem.tree import Node, find, resolve
+from dockersim.filesystem.tree import Inode, Node, find, resolve
+
+
+class _Linked(Struct):
+    """The names of one file that an archive has made or linked to, and the last of its hard links."""
+
+    names: list[str]
+    last: Entry | None = None
 
 
 class Unpacking:
@@ -24,17 +32,20 @@ class Unpacking:
         self._root = root
         self._owner = owner
         self._origin = origin
+        self._linked: dict[Inode, _Linked] = {}
 
     def unpack(self, archive: Iterable[LayerEntry]) -> None:
         """Put every member in its place. Raises BuildError, in the words of the system call, where there is none."""
         folders: dict[str, int] = {}
-        for member in _as_linked(archive):
+        for member in archive:
             if not isinstance(member, Entry):
                 self._unpack_mark(member)
                 continue
             path = self._unpack_entry(member)
             if member.kind is Kind.DIRECTORY and path != self._root:
                 folders[path] = member.mtime_ns
+        for inode, linked in self._linked.items():
+            self._set_all_names(inode, linked)
         for path, time in folders.items():
             # What was put into a directory has moved its time; an archive's directory gets its own back.
             node = self._making.find(path)
@@ -60,7 +71,38 @@ class Unpacking:
         self._making.touch(folder)
         if member.kind is Kind.FILE:
             self._making.sources[path] = (Node(member), self._origin)
+        if member.kind is Kind.HARDLINK:
+            self._note_link(path, link, replace(member, uid=uid, gid=gid))
         return path
+
+    def _note_link(self, path: str, target: str, member: Entry) -> None:
+        """Note two names of one file; unpacking sets its owner, mode and time again for each, so that the last count.
+
+        Of the names that it has in lower layers only ``target`` is meant: an overlay copies one name up.
+        """
+        node = self._making.find(path)
+        assert node is not None and node.inode is not None, "it was made just now"
+        linked = self._linked.setdefault(node.inode, _Linked([target]))
+        linked.names.append(path)
+        linked.last = member
+
+    def _set_all_names(self, inode: Inode, linked: _Linked) -> None:
+        """Give a file what its last hard link says, under those of its names that are still there."""
+        nodes = [(path, node) for path in linked.names if (node := self._making.find(path)) and node.inode is inode]
+        if not nodes or linked.last is None:
+            return
+        first, node = nodes[0]
+        entry = replace(node.entry, uid=linked.last.uid, gid=linked.last.gid)
+        if entry.kind is not Kind.SYMLINK:
+            entry = replace(entry, mode=linked.last.mode, mtime_ns=linked.last.mtime_ns)
+        if entry == node.entry:
+            return
+        source = self._making.sources.get(first, (node, None))
+        self._making.draft.add(entry)
+        for path, _ in nodes[1:]:
+            self._making.draft.add(replace(linked.last, path=path, link=first, data=None))
+        if entry.kind is Kind.FILE:
+            self._making.sources |= dict.fromkeys((path for path, _ in nodes), source)
 
     def _unpack_mark(self, mark: Whiteout | Opaque) -> None:
         """Put a file in the place of a whiteout: it has its place in the layer, and hides nothing in this one."""
@@ -111,17 +153,3 @@ def _no_place(member: Entry, above: str, *, dangling: bool) -> str:
         return f"mkdir /{above}: {'file exists' if dangling else 'not a directory'}"
     call = "mkdir" if member.kind is Kind.DIRECTORY else "open"
     return f"{call} /{member.path}: {'no such file or directory' if dangling else 'not a directory'}"
-
-
-def _as_linked(archive: Iterable[LayerEntry]) -> list[LayerEntry]:
-    """Give each file the mode, owner and time of its last hard link: unpacking sets them again for each name."""
-    members = list(archive)
-    places: dict[str, int] = {}
-    for place, member in enumerate(members):
-        if isinstance(member, Entry) and member.kind is Kind.FILE:
-            places[member.path] = place
-        elif isinstance(member, Entry) and member.kind is Kind.HARDLINK and member.link in places:
-            first = places[member.path] = places[member.link]
-            changes = {"mode": member.mode, "uid": member.uid, "gid": member.gid, "mtime_ns": member.mtime_ns}
-            members[first] = replace(members[first], **changes)
-    return members

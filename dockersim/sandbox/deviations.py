@@ -6,8 +6,8 @@ from dockersim.sandbox.contract import RungName
 
 _NO_CGROUP = "There are no limits of memory or processor time."
 _RECORDED = (
-    "Only one user exists: chown goes into the image, but the RUN does not see it, and programs that switch to another"
-    " user only believe that they did.",
+    "Only one user exists: chown goes into the image, but no RUN sees it, as each sees all files as its own user's;"
+    " programs that switch to another user only believe that they did.",
     "A device node that a RUN makes goes into the image; the RUN sees an empty file.",
 )
 _PRETENDED = (

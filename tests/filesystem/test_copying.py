@@ -226,6 +226,39 @@ class TestArchives:
         assert isinstance(first, Entry)
         assert (first.path, first.mode, first.uid, first.gid, first.mtime_ns) == ("a", 0o600, 9, 8, 5)
 
+    @pytest.mark.parametrize(
+        ("below", "members", "expected"),
+        [
+            ([file("a", 0o600)], ["b a"], "a 711 7:8 5; b -> a"),
+            ([file("a", 0o600), Entry("z", Kind.HARDLINK, link="a")], ["b a"], "a 711 7:8 5; b -> a"),
+            ([file("a", 0o600)], ["c a", "b c"], "a 711 7:8 5; b -> a; c -> a"),
+            ([file("a", 0o600)], ["b a", "a"], "a 644 0:0 0; b 711 7:8 5"),
+            ([link("a", "x")], ["b a"], "a 777 7:8 0; b -> a"),
+            ([file("a", 0o711, uid=7, gid=8, mtime_ns=5)], ["b a"], "b 711 7:8 5"),
+            ([file("a", 0o600)], ["a a"], "a 711 7:8 5"),
+        ],
+    )
+    def test_a_hard_link_says_what_a_file_of_the_image_is(
+        self, below: list[LayerEntry], members: list[str], expected: str
+    ) -> None:
+        """As moby does, which sets owner, mode and time by whatever name; seen with Debian's docker 20.10."""
+        archive = [
+            Entry(new, Kind.HARDLINK, 0o711, 7, 8, mtime_ns=5, link=old) if old else file(new, 0o644)
+            for new, _, old in (member.partition(" ") for member in members)
+        ]
+        copying = Copying(Tree.EMPTY.apply(below, LAYER), "/", CopyRules(NOW))
+        copying.unpack(archive)
+        layer = [one.entry for one in copying.layer() if isinstance(one.entry, Entry)]
+        assert expected == "; ".join(
+            f"{entry.path} -> {entry.link}"
+            if entry.kind is Kind.HARDLINK
+            else f"{entry.path} {entry.mode:o} {entry.uid}:{entry.gid} {entry.mtime_ns}"
+            for entry in layer
+        )
+        assert all(
+            one.source for one in copying.layer() if isinstance(one.entry, Entry) and one.entry.kind is Kind.FILE
+        )
+
     def test_hard_link_to_a_file_of_the_image_behind_a_link(self) -> None:
         below = Tree.EMPTY.apply([file("etc/shadow", size=9)])
         with pytest.raises(BuildError, match="link /e/shadow /h: no such file or directory"):

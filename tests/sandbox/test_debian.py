@@ -1,4 +1,4 @@
-"""apt-get, dpkg and useradd in a real, small Debian: as root in namespaces, as a user in namespaces and under proot."""
+"""apt-get, dpkg, useradd, sudo and their kin in a real, small Debian: as root, as a user, and under proot."""
 
 from __future__ import annotations
 
@@ -23,15 +23,22 @@ pytestmark = [
 _SCRIPT = """
 set -e
 apt-get update -q
-apt-get install -yq --no-install-recommends tree openssh-client
+apt-get install -yq --no-install-recommends tree openssh-client gosu sudo
 tree --version
 useradd -m app
 groupadd staff2 && usermod -aG staff2 app
 addgroup --gid 151 --quiet svc && adduser --system --uid 150 --gid 151 --quiet --home /srv/svc svc
 su app -c true && echo switched by su
 runuser -u app -- true && echo switched by runuser
+gosu app true && echo switched by gosu
+sudo -n -u app true && echo switched by sudo
+chroot --userspec=app:staff2 / true && echo switched by chroot
+start-stop-daemon --start --quiet --chuid app --exec /bin/true && echo switched by start-stop-daemon
+sg staff2 -c true && echo switched by sg
+echo "gosu became $(gosu app id -un)"
 setpriv --reuid=app --regid=app --init-groups true && echo switched by setpriv || echo setpriv was refused
 install -o app -g app -m 640 /etc/passwd /srv/installed
+mkdir -p /srv/tree/in && touch /srv/tree/in/x && chown -R app:staff2 /srv/tree
 dpkg-statoverride --add --update app app 4750 /usr/bin/tree
 ln /usr/bin/tree /usr/bin/tree-again && test /usr/bin/tree -ef /usr/bin/tree-again
 stat -c %a /usr/bin/tree
@@ -43,9 +50,9 @@ echo all done
 """
 _GIVEN_AWAY = {
     "home/app": "1000 1000", "srv/svc": "150 151", "srv/installed": "1000 1000", "usr/bin/tree": "1000 1000",
-    "t/x": "7 8", "usr/bin/ssh-agent": "0 10",
+    "srv/tree/in/x": "1000 1001", "t/x": "7 8", "usr/bin/ssh-agent": "0 10",
 }  # fmt: skip
-"""Who got what: by useradd, adduser, install, dpkg-statoverride, tar, and dpkg (the group _ssh, 10n)."""
+"""Who got what: by useradd, adduser, install, dpkg-statoverride, chown -R, tar, and dpkg (the group _ssh, 10n)."""
 _PROGRAM = """
 import os, subprocess, sys
 from pathlib import Path
@@ -99,8 +106,10 @@ def test_apt_get_install(name: str, user: int, place: Path) -> None:
     assert "all done" in ran.stdout
     assert "left: []" in ran.stdout
     able = ("made a node", "switched by setpriv") if name != "proot" else ("made none", "setpriv was refused")
-    for words in ("switched by su", "switched by runuser", *able):
-        assert f"{words}\n" in ran.stdout
+    became = "root" if name == "userns" else "app"  # an ordinary user's namespace has nobody else in it
+    switched = [f"switched by {by}" for by in ("su", "runuser", "gosu", "sudo", "chroot", "start-stop-daemon", "sg")]
+    for words in (*switched, f"gosu became {became}", *able):
+        assert f"{words}\n" in ran.stdout, ran.stdout[-4000:]
     assert "\n4750\n" in ran.stdout
     if name == "userns":
         for path, owner in _GIVEN_AWAY.items():

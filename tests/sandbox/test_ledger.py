@@ -81,6 +81,15 @@ class TestChown:
             ("ln -s ../../../etc /etc/up; chown 5:6 /etc/up/passwd", "etc/passwd", (5, 6)),
             ("mkdir /c; cp /bin/busybox /c/; touch /c/x; chroot /c /busybox chown 5:6 /x", "c/x", (5, 6)),
             ("cd /etc; mv passwd other; chown 5:6 other; echo x >> other", "etc/other", (5, 6)),
+            ("touch /x; exec 3</x; chown 5:6 /proc/self/fd/3", "x", (5, 6)),
+            ("touch /x; exec 3</x; chown 5:6 /dev/fd/3", "x", (5, 6)),
+            ("touch /x; exec 3</x; mv /x /y; chown 5:6 /proc/thread-self/fd/3", "y", (5, 6)),
+            ("touch /x; chown 5:6 /dev/stdin </x", "x", (5, 6)),
+            ("touch /x; ln -s /dev/stdin /l; chown 5:6 /l </x", "x", (5, 6)),
+            ("exec 3</etc; chown 5:6 /proc/self/fd/3", "etc", (5, 6)),
+            ("exec 3</etc; chown 5:6 /proc/self/fd/3/passwd", "etc/passwd", (5, 6)),
+            ("ln -s passwd /etc/l; exec 3</etc; chown -h 5:6 /dev/fd/3/l", "etc/l", (5, 6)),
+            ("exec 3</etc/passwd; cd /proc/self/fd; exec chown 5:6 3", "etc/passwd", (5, 6)),
             ("cp /bin/busybox /x; tar -cf /t -C / x; rm x; cd /; chown 0:0 /t; tar -xf /t", "x", (0, 0)),
         ],
     )  # fmt: skip
@@ -111,6 +120,12 @@ class TestChown:
     def test_of_what_is_no_part_of_the_image_succeeds(self, run: Recorder, path: str) -> None:
         assert run(f"ln -s /dev/stdout /log; chown 5:6 {path} 2>&1; echo $?") == 0
         assert run.output.endswith(b"0\n"), run.output
+        assert run.recorded == {}
+
+    def test_of_a_link_to_itself_by_way_of_a_descriptor_fails(self, run: Recorder) -> None:
+        assert run("ln -s /proc/self/fd/3/l /etc/l; exec 3</etc; chown 5:6 /proc/self/fd/3/l 2>&1") == 1
+        assert run.output.endswith(b"Too many levels of symbolic links\n"), run.output
+        assert run("exec 3</etc/passwd; chown -h 5:6 /proc/self/fd/3") == 0
         assert run.recorded == {}
 
     def test_of_what_is_mounted_read_only_fails(self, run: Recorder, place: Path) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
 from . import kernel
 
 _LONGEST = 4096  # PATH_MAX
 _MOST_LINKS = 40
-# Links that the kernel makes up anew for each process that looks at them.
-_OWN_DESCRIPTORS = (b"/proc/self/", b"/proc/thread-self/", b"/dev/fd/", b"/dev/stdin", b"/dev/stdout", b"/dev/stderr")
+# Links that the kernel makes up anew for each process that looks at them, and those of /dev that lead to them.
+_OWN = (b"/proc/self/", b"/proc/thread-self/")
+_OWN_OF_DEV = {
+    b"/dev/fd/": b"/proc/self/fd/", b"/dev/stdin/": b"/proc/self/fd/0/", b"/dev/stdout/": b"/proc/self/fd/1/",
+    b"/dev/stderr/": b"/proc/self/fd/2/",
+}  # fmt: skip
 
 
 class CannotLook(Exception):
@@ -69,10 +72,11 @@ class Caller:
         except FileNotFoundError as error:
             raise OSError(errno.EBADF, "not open") from error
 
-    def open_path(self, directory: int, path: bytes, flags: int) -> int:
+    def open_path(self, directory: int, path: bytes, flags: int, links: int = _MOST_LINKS) -> int:
         """Open ``path``, which begins at the root, or at what is open as ``directory`` (or AT_FDCWD).
 
-        -1 for one of the process's own descriptors by way of /proc: that is no file of an image.
+        What it has open itself it may also name by way of /proc, where only it would find it. -1 for all else that
+        /proc/self leads to: that is no file of an image. ``links`` is how often it may be led there.
         """
         if not path:
             raise OSError(errno.ENOENT, "no path")
@@ -83,7 +87,7 @@ class Caller:
                 if error.errno != errno.EXDEV:  # it leads up out of the directory, or through a link to the root
                     raise
             path = self._place(directory) + b"/" + path
-        return self._from_root(path, flags)
+        return self._from_root(path, flags, links)
 
     def _from_directory(self, directory: int, path: bytes, flags: int) -> int:
         base = self.open_number(directory)
@@ -98,31 +102,48 @@ class Caller:
         name = "cwd" if directory == kernel.AT_FDCWD else f"fd/{directory}"
         return os.fsencode(os.readlink(f"{self._proc}/{name}").removeprefix(root))
 
-    def _from_root(self, path: bytes, flags: int) -> int:
+    def _from_root(self, path: bytes, flags: int, links: int) -> int:
         root = self._look("root")
         try:
             return kernel.open_below(root, path, flags | os.O_PATH, kernel.RESOLVE_IN_ROOT)
         except OSError:
-            if flags & os.O_NOFOLLOW or not _leads_to_own_descriptors(root, path):
+            own = self._below_proc_self(root, path)
+            if own is None:
                 raise
-            return -1
         finally:
             os.close(root)
+        number, _, rest = own.removeprefix(b"fd/").partition(b"/")
+        if not own.startswith(b"fd/") or not number.isdigit() or (flags & os.O_NOFOLLOW and not rest):
+            return -1
+        if not links:
+            raise OSError(errno.ELOOP, "a loop of links")
+        return self.open_path(int(number), rest, flags, links - 1) if rest else self.open_number(int(number))
+
+    def _below_proc_self(self, root: int, path: bytes) -> bytes | None:
+        """Tell where below /proc/self ``path`` leads, perhaps through links, as a log that is one to /dev/stdout."""
+        for _ in range(_MOST_LINKS):
+            for link, goal in _OWN_OF_DEV.items():
+                if (path + b"/").startswith(link):
+                    path = (goal + path[len(link) :]).rstrip(b"/")
+            for place in (*_OWN, b"/proc/%d/" % self._own_number()):
+                if path.startswith(place):
+                    return path[len(place) :]
+            try:
+                path = _linked(root, path)
+            except OSError:
+                return None
+        return None
+
+    def _own_number(self) -> int:
+        """Tell the number that the process goes by in its own pid namespace."""
+        with open(f"{self._proc}/status", "rb") as file:
+            return next((int(line.split()[-1]) for line in file if line.startswith(b"NStgid:")), 0)
 
 
-def _leads_to_own_descriptors(root: int, path: bytes) -> bool:
-    """Tell whether ``path`` is one of those links, or a link to one, as a log that is a link to /dev/stdout."""
-    for _ in range(_MOST_LINKS):
-        if path.startswith(_OWN_DESCRIPTORS):
-            return True
-        try:
-            link = kernel.open_below(root, path, os.O_PATH | os.O_NOFOLLOW, kernel.RESOLVE_IN_ROOT)
-        except OSError:
-            return False
-        try:
-            if not stat.S_ISLNK(os.fstat(link).st_mode):
-                return False
-            path = os.path.join(path.rpartition(b"/")[0] + b"/", os.readlink(b"", dir_fd=link))
-        finally:
-            os.close(link)
-    return False
+def _linked(root: int, path: bytes) -> bytes:
+    """Give the path that the link at ``path`` leads to. Raises OSError if it is none."""
+    link = kernel.open_below(root, path, os.O_PATH | os.O_NOFOLLOW, kernel.RESOLVE_IN_ROOT)
+    try:
+        return os.path.join(path.rpartition(b"/")[0] + b"/", os.readlink(b"", dir_fd=link))
+    finally:
+        os.close(link)

@@ -5,6 +5,10 @@ In an ordinary user's namespace one user exists, so nothing can be given away. T
 really happens is that the owner of the file is set to who it is, so that what comes of a chown besides does come of
 it; and that an empty file holds the place of a device. What was written down goes to the snapshotter with the news
 that the command has ended.
+
+A RUN is not told what it, or one before it, has given away: to ``stat`` every file belongs to the one user. A filter is
+put in place before the command begins and cannot be widened from outside, so every stat would have to be heard, from
+the first; one that is takes some 90 µs instead of 1, and a mere ``pip list`` does six thousand of them.
 """
 
 from __future__ import annotations

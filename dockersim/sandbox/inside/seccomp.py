@@ -86,6 +86,11 @@ def _without_namespaces() -> bytes:
     return look + _answer(EPERM) + _instruction(_RETURN, _ALLOW)
 
 
+def _without_guard() -> bytes:
+    look = _instruction(_LOAD, _FIRST_ARGUMENT) + _instruction(_EQUAL, _SET_DUMPABLE, 0, 1)
+    return look + _answer(0) + _instruction(_RETURN, _ALLOW)
+
+
 def _on_devices(argument: int, answer: bytes) -> bytes:
     """Give ``answer`` if a device is to be made; all else, pipes and the like, a user may make."""
     mode = _instruction(_LOAD, _FIRST_ARGUMENT + 8 * argument) + _instruction(_MASK, _TYPE_OF_FILE)
@@ -131,14 +136,20 @@ def _pretence(machine: str, recorded: bytes) -> list[bytes]:
 # Whoever uses one falls back to an older one, as on an older kernel: statx, renameat2, execveat, openat2 and so on.
 _YOUNGER = {"x86_64": (316, 322, 332), "aarch64": (276, 281, 291)}
 _YOUNGER_EVERYWHERE = (*_EVERYWHERE, 437, 439, 452, 463, 464, 465, 466, 467, 468, 469)
+_PRCTL, _SET_DUMPABLE = {"x86_64": 157, "aarch64": 167}, 4
 
 
 def program_for_proot(machine: str) -> bytes:
-    """Assemble the filter that hides from programs under proot what proot does not translate."""
+    """Assemble the filter that hides from programs under proot what proot does not translate.
+
+    A program that guards its memory, as sudo and ssh-agent do (PR_SET_DUMPABLE), guards it from proot, too, which can
+    then translate no path of it; so it only believes that it does.
+    """
     if machine not in _YOUNGER:
         return b""
     numbers = (*_YOUNGER[machine], *_YOUNGER_EVERYWHERE)
     answers = b"".join(_on_number(number, _answer(ENOSYS)) for number in numbers)
+    answers += _on_number(_PRCTL[machine], _without_guard())
     other = _instruction(_LOAD, _ARCHITECTURE) + _instruction(_EQUAL, _AUDIT[machine], 1, 0)
     allow = _instruction(_RETURN, _ALLOW)
     return other + allow + _instruction(_LOAD, _NUMBER) + answers + allow
