@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from dockersim.registry import Address, MemoryLog, WireEvent
+from dockersim.registry import Address, MemoryLog, WireEvent, ensure_running, stop
 from dockersim.registry.page.feed import KEPT, MOST_FOLLOWERS, Feed
 from dockersim.registry.server.service import make_app
 
@@ -106,6 +106,17 @@ def test_pages_that_stop_reading_hold_nobody_up(server: Address, switched: tuple
     finally:
         for one in pages:
             one.close()
+
+
+def test_a_registry_that_is_stopped_lets_its_pages_go_in_order(root: Path) -> None:
+    """A stream that is cut off instead would end in an error here."""
+    address = ensure_running(root)
+    with httpx.stream("GET", f"{address.url}/events", trust_env=False, timeout=20) as events:
+        lines = events.iter_lines()
+        assert next(lines) == "retry: 1000"
+        assert stop(root)
+        for _ in lines:
+            pass  # to the end of the stream
 
 
 def test_a_log_that_cannot_be_written_costs_no_page_its_news(tmp_path: Path) -> None:
