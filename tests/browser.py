@@ -17,6 +17,7 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP hub.example.org 127.0.0.1",  # the name by which a hub shows a learner's pages
 ]
 
 

@@ -94,6 +94,9 @@ BASE: Final[Table] = {
 REGISTRY: Final[Table] = {
     "serve": ("practice:serve", "Serve the practice registry"),
     "status": ("practice:status", "Tell where it is and what it has"),
+    "page": ("practice:page", "Tell where its page is, which shows what it holds and every request"),
+    "rm": ("freeing:rm", "Remove a tag or an image from it; tells first what that frees"),
+    "garbage-collect": ("freeing:garbage_collect", "Free the blobs that no image of it needs any more"),
     "stop": ("practice:stop", "Stop it; what it has stays"),
 }
 

@@ -1,7 +1,8 @@
-"""``dockersim registry serve``, ``status`` and ``stop``: the practice registry."""
+"""``dockersim registry serve``, ``status``, ``page`` and ``stop``: the practice registry."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import click
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.session import Session, pass_session
 from dockersim.errors import RegistryError
-from dockersim.registry import Address, running
+from dockersim.registry import Address, page_key, running
 from dockersim.registry import serve as serve_root
 from dockersim.registry import stop as stop_root
 
@@ -52,8 +53,33 @@ def status(session: Session) -> None:
         click.echo("Running: no")
         raise Ended(FAILED)
     click.echo(f"Running: {address.registry} (process {address.pid})")
+    click.echo(f"Page: {address.url}/")
     for repository, tags in _repositories(session, address):
         click.echo(f"  {repository}: {', '.join(tags)}")
+
+
+@click.command()
+@click.option("--open", "opens", is_flag=True, help="Open it in the browser of this machine")
+@pass_session
+def page(session: Session, opens: bool) -> None:
+    """Tell where the registry's page is; the registry is started if it is not running.
+
+    The page shows what the registry holds, how images share layers, and every request as it comes; it deletes and
+    collects garbage after telling what that frees.
+    """
+    from dockersim.cli.pages import Page, find_page  # only this command has a page to show
+
+    shipping = session.engine().shipping
+    address = shipping.practice_registry()
+    found = find_page(address.port, os.environ)
+    if found is None:
+        click.echo(f"{address.url}/")
+    else:
+        # By the name of the host that shows this page nobody is let in who has not the key.
+        key = page_key(shipping.registry_root)
+        session.show_page(Page(found.port, f"{found.address}?key={key}" if found.address else "", found.needs))
+    if opens:
+        click.launch(f"{address.url}/")
 
 
 @click.command()

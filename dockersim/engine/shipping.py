@@ -123,6 +123,13 @@ class Shipping:
         image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference], index=index)
         return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events), tuple(kept))
 
+    def remove(self, reference: Reference) -> tuple[WireEvent, ...]:
+        """Remove a tag, or a manifest by its digest, from its registry. Raises NotInRegistry, AccessDenied."""
+        log = MemoryLog()
+        with self._client(self.endpoint(reference.registry), log) as client:
+            client.delete_manifest(reference.repository, reference.digest or reference.tag)
+        return tuple(log.events)
+
     def client(self, reference: Reference) -> RegistryClient:
         """Open a client for the registry that ``reference`` means; the caller closes it."""
         return self._client(self.endpoint(reference.registry), MemoryLog())

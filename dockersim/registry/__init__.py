@@ -8,6 +8,8 @@ distribution-spec 1.1.
     wire, purpose   every request as an event, and what it is for, in words
     client/         any registry: tokens, push, pull
     server/         the practice registry, which plays Docker Hub on 127.0.0.1 without an account
+    page/           its page: what it holds, and every request as it comes
+    plans, upkeep   what a delete or a garbage collection frees, and having it done
     events          what happens during push and pull
 
 The law: no credential in any log or error; nothing stored or used whose digest was not checked; no blob whole in
@@ -41,11 +43,15 @@ from dockersim.registry.events import (
     PullEvent,
     PushEvent,
 )
+from dockersim.registry.plans import Collection, Removal
 from dockersim.registry.server.service import Address, ensure_running, running, serve, stop
+from dockersim.registry.upkeep import Collected, collect, page_key, plan_collection, plan_removal
 from dockersim.registry.wire import FileLog, MemoryLog, WireEvent, WireLog, explain
 
 __all__ = [
     "Address",
+    "Collected",
+    "Collection",
     "ConfigSent",
     "CredentialFile",
     "Credentials",
@@ -65,15 +71,20 @@ __all__ = [
     "PullEvent",
     "PushEvent",
     "RegistryClient",
+    "Removal",
     "Settings",
     "TooManyRequests",
     "Unreachable",
     "WireEvent",
     "WireLog",
+    "collect",
     "endpoint_for",
     "endpoint_of",
     "ensure_running",
     "explain",
+    "page_key",
+    "plan_collection",
+    "plan_removal",
     "pull",
     "pull_index",
     "push",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
+from textwrap import wrap
 from typing import Final
 
 from msgspec import Struct
@@ -31,6 +32,9 @@ from dockersim.registry.purpose import consequence, reason
 from dockersim.registry.wire import WireEvent, explain, short_path
 from dockersim.views.tables import table
 from dockersim.views.units import human_size
+
+WIDTH: Final = 100
+"""Columns of prose in a terminal."""
 
 HEADER: Final = ("METHOD", "STATUS", "SENT", "RECEIVED", "PATH")
 
@@ -104,7 +108,9 @@ class Requests(Struct, frozen=True):
         yield ""
         yield from tally_of(self.requests, self.events).lines()
         yield ""
-        yield from (f"Why {kind}? {why}" for kind, why in reasons(self.requests))
+        for kind, why in reasons(self.requests):
+            yield f"Why {kind}?"
+            yield from wrap(why, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -119,7 +125,7 @@ class Requests(Struct, frozen=True):
         head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in names)
         rows = "".join(_row(number, event) for number, event in enumerate(in_order(self.requests), 1))
         parts = "".join(f"<li><strong>{part.verb}</strong> {escape(str(part))}</li>" for part in tally.parts)
-        whys = "".join(f"<dt>{escape(kind)}</dt><dd>{escape(why)}</dd>" for kind, why in reasons(self.requests))
+        whys = "".join(f"<dt>Why {escape(kind)}?</dt><dd>{escape(why)}</dd>" for kind, why in reasons(self.requests))
         return (
             f'<table><caption style="text-align:left">{escape(self.title)}</caption>'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -135,7 +141,7 @@ def reasons(requests: Iterable[WireEvent]) -> Iterator[tuple[str, str]]:
         if event.purpose in seen or not reason(event.purpose):
             continue
         seen.add(event.purpose)
-        yield f"{event.method} ({event.purpose})", reason(event.purpose)
+        yield f"{event.method}, to {str(event.purpose).partition(';')[0]}", reason(event.purpose)
 
 
 def in_order(requests: Iterable[WireEvent]) -> list[WireEvent]:
@@ -146,8 +152,8 @@ def in_order(requests: Iterable[WireEvent]) -> list[WireEvent]:
 # ---------------------------------------------------------------- pieces
 
 
-_THERE: Final = "that was there already (HEAD answered 200)"
-_HERE: Final = "that was here already"
+_THERE: Final = "there already (HEAD answered 200)"
+_HERE: Final = "here already"
 
 
 def _parts(events: Iterable[PushEvent | PullEvent]) -> Iterator[Part]:
@@ -161,14 +167,20 @@ def _parts(events: Iterable[PushEvent | PullEvent]) -> Iterator[Part]:
     ):
         found = [event for event in happened if isinstance(event, kind)]
         sources = sorted({event.source for event in found if isinstance(event, LayerMounted)})
-        more = f"that the registry took over from {', '.join(sources)} (mount answered 201)" if sources else more
+        if sources:
+            more = f" that the registry took over from {', '.join(sources)} (mount answered 201)"
+        elif more:
+            more = f" that {'was' if len(found) == 1 else 'were'} {more}"
         if found:
-            size = sum(event.size for event in found)
-            yield Part(verb, size, f"{_count(len(found), 'layer')} {more}".rstrip())
+            yield Part(verb, sum(event.size for event in found), f"{_count(len(found), 'layer')}{more}")
     for event in happened:
         match event:
             case ConfigSent(_, size, existed):
-                yield Part("not sent", size, f"the config, {_THERE}") if existed else Part("sent", size, "the config")
+                yield (
+                    Part("not sent", size, f"the config, which was {_THERE}")
+                    if existed
+                    else Part("sent", size, "the config")
+                )
             case ManifestPut(tag, _, size):
                 yield Part("sent", size, f"the manifest, under the name {tag}")
             case ManifestFetched(name, _, size):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .conftest import Run
@@ -54,6 +56,20 @@ def test_every_request_can_be_shown(ok: Ok, image_id: str) -> None:
         for line in shown.splitlines()
     )
     assert "secret" not in shown
+    again = ok("push", "myusername/my-flask-app", "--show-http")
+    assert "\n  not sent   " in again and ": 2 layers that was there" not in again
+    assert ": 2 layers that were there already (HEAD answered 200)\n" in again
+    assert "Why HEAD, to ask whether the blob is already there?\n  HEAD asks for the headers" in again
+
+
+def test_a_pull_tells_what_it_fetched(ok: Ok, image_id: str, tmp_path: Path) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", "myusername/my-flask-app")
+    address = ok("registry", "status").split("Running: ")[1].split()[0]
+    there = ("--root", tmp_path / "other", "pull", "--show-http", f"{address}/myusername/my-flask-app")
+    first, second = ok(*there), ok(*there)
+    assert ": 2 layers\n" in first and "\n  fetched    " in first
+    assert ": 2 layers that were here already\n" in second and "\n  not fetched " in second
 
 
 def test_a_wrong_password_and_a_stranger_are_refused(ok: Ok, run: Run, image_id: str) -> None:
@@ -104,3 +120,58 @@ def test_a_port_that_is_taken_is_told(run: Run) -> None:
         result = run("registry", "serve", "--detach", "--port", str(port))
     assert result.exit_code == 1
     assert f"port {port} on 127.0.0.1 is already taken" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_the_page_is_where_the_command_says(ok: Ok, image_id: str) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", "myusername/my-flask-app")
+    address = ok("registry", "page").strip()
+    assert f"Page: {address}" in ok("registry", "status")
+    assert "myusername/my-flask-app" in httpx.get(address, trust_env=False).text
+
+
+def test_behind_a_hub_the_page_is_below_its_prefix_and_opens_with_the_key(
+    ok: Ok, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = ok("registry", "page").strip()
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+    said = run("registry", "page").stderr
+    found = re.search(rf"/user/ada/proxy/{address.rstrip('/').rpartition(':')[2]}/(\?key=[0-9a-f]{{64}})", said)
+    assert found is not None, said
+    there = {"Host": "hub.example.org"}
+    assert httpx.get(address, headers=there, trust_env=False).status_code == 403
+    assert httpx.get(address + found[1], headers=there, trust_env=False).status_code == 200
+
+
+def test_a_delete_tells_what_it_frees_and_the_garbage_is_collected(
+    ok: Ok, run: Run, image_id: str, app: Path, root: Path
+) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", "myusername/my-flask-app")
+    (app / "requirements.txt").write_text("flask\ngunicorn\n")
+    ok("build", "-q", "-t", "myusername/my-flask-app:v2", app)
+    ok("push", "-q", "myusername/my-flask-app:v2")
+    name = "myusername/my-flask-app:v2"
+    unanswered = run("registry", "rm", name)
+    assert unanswered.exit_code == 1 and unanswered.stderr == "nobody is there to confirm; use --force\n"
+    assert "This removes the tag v2: a name." in unanswered.stdout
+    told = ok("registry", "rm", "-f", "--manifest", "--show-http", name)
+    assert "named by myusername/my-flask-app:latest" in told
+    assert "remove a tag or a manifest" in told and "DELETE    202" in told
+    assert run("registry", "rm", "-f", name).stderr == f"{name} is not in the practice registry\n"
+    before = held(root)
+    assert "came within the last hour" in ok("registry", "garbage-collect", "-n", "-f")
+    assert held(root) == before
+    freed = ok("registry", "garbage-collect", "--all", "--force")
+    assert "in 3 blobs: the disk held" in freed and held(root) < before
+    assert ok("registry", "garbage-collect").endswith("There is no garbage.\n")
+    assert "latest: Pulling from" in ok("pull", "myusername/my-flask-app")
+
+
+def held(root: Path) -> int:
+    return sum(one.stat().st_size for one in (root / "registry/blobs").rglob("*") if one.is_file())
+
+
+def test_what_another_registry_holds_is_not_ours_to_plan(run: Run) -> None:
+    refused = run("registry", "rm", "-f", "127.0.0.1:1/a/b")
+    assert refused.exit_code == 1 and "is not the practice registry" in refused.stderr

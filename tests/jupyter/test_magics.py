@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import nbformat
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from nbclient import NotebookClient
 from traitlets.config import Config
 
 from dockersim.cli.build import build
+from dockersim.engine import Engine
 from dockersim.errors import DockersimError
-from dockersim.jupyter import Stepper, draw
+from dockersim.jupyter import Stepper, draw, requests_of
 from dockersim.jupyter.arguments import cell_command, parse_cell
 from dockersim.jupyter.drawing import HINT
 from dockersim.jupyter.failures import install
 from dockersim.jupyter.magics import DockerMagics
+from dockersim.registry import stop
 
 from ..views.example import Workshop
 
@@ -206,3 +211,41 @@ def test_variables_are_put_in_and_templates_are_left(shell: InteractiveShell, ca
     assert shell.run_cell("%%docker build -q -t {name}:$name -f - .\nFROM scratch\nENV A=1\n").success
     assert shell.run_cell("%docker images --format '{{.Repository}}:{{.Tag}}'").success
     assert capsys.readouterr().out.endswith("hello:hello\n")
+
+
+PUSH = """\
+%load_ext dockersim
+%docker build -q -t alice/hello -f Dockerfile .
+%docker login -u alice -p secret
+%docker push --show-http alice/hello
+%docker registry stop
+"""
+
+
+def test_the_requests_of_a_push_are_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKERSIM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nWORKDIR /app\n")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(PUSH)])  # type: ignore[no-untyped-call]
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output["data"] for output in notebook.cells[0].outputs if output.output_type == "display_data"]
+    assert len(shown) == 1
+    table, plain = shown[0]["text/html"], shown[0]["text/plain"]
+    assert table.count("<tr>") == 10 and '<th scope="col"' in table and "<caption" in table
+    assert "put the manifest under its name" in table and "Why PUT, to " in table
+    assert re.search(r"<li><strong>sent</strong> \d+B: 1 layer</li>", table)
+    assert plain.startswith("METHOD") and "secret" not in table + plain
+
+
+def test_the_requests_of_a_transfer_are_shown_and_printed(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "home")
+    engine.build(".", text="FROM scratch\nWORKDIR /app\n", tags=("alice/app",)).finish()
+    try:
+        engine.shipping.login("", "alice", "secret")
+        first = engine.shipping.push("alice/app", lambda event: None)
+        second = requests_of(engine.shipping.push("alice/app", lambda event: None))
+    finally:
+        stop(tmp_path / "home/registry")
+    assert len(requests_of(first).requests) > len(second.requests)
+    assert "not sent" in str(second) and "1 layer that was there already" in second._repr_html_()
+    assert second._repr_html_().count("<details>") == 1

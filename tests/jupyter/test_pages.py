@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from msgspec import Struct
@@ -22,6 +23,10 @@ from msgspec import Struct
 from dockersim.cli.lessons import lessons_folder
 from dockersim.cli.pages import Page
 from dockersim.jupyter.pages import link_to
+from dockersim.registry import ensure_running, page_key, stop
+
+from ..registry.page.shop import BASE as BASE_LAYER
+from ..registry.page.shop import Shop
 
 BASE = "/user/ada/"
 TOKEN = secrets.token_hex(16)
@@ -68,7 +73,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     port = free_port()
     options = [f"--ServerApp.port={port}", f"--ServerApp.base_url={BASE}", f"--IdentityProvider.token={TOKEN}",
                "--ServerApp.jpserver_extensions={'jupyter_server_proxy': True}", "--ServerApp.port_retries=0",
-               "--ServerApp.ip=127.0.0.1", "--no-browser", "--allow-root"]  # fmt: skip
+               "--ServerApp.ip=127.0.0.1", "--ServerApp.allow_remote_access=True", "--no-browser",
+               "--allow-root"]  # fmt: skip
     hidden = ("JUPYTERHUB_", "JUPYTER_SERVER_", "JPY_", "COLAB_", "CODESPACE", "DOCKERSIM_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment |= {"HOME": str(tmp_path), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
@@ -117,6 +123,33 @@ def test_a_published_page_is_reached_by_the_link_below_the_cell(server: Server, 
     found = re.search(r'href="([^"]+)"', links[0])
     assert found is not None and found[1] == f"{BASE}proxy/{port}/"
     assert patiently(lambda: server.ask(found[1])) == b"Hello from a container!\n"
+
+
+@pytest.mark.slow
+def test_the_registrys_page_is_live_behind_the_proxy_and_deletes(server: Server, browser: Any, tmp_path: Path) -> None:
+    """As on Binder: the browser calls the machine by the hub's name, and the page lies below a prefix."""
+    registry = ensure_running(tmp_path / "registry")
+    context = browser.new_context()
+    try:
+        shop = Shop(httpx.Client(base_url=registry.url, trust_env=False))
+        hub = f"http://hub.example.org:{server.port}{BASE}"
+        page = context.new_page()
+        page.goto(f"{hub}api/status?token={TOKEN}")
+        below = f"{hub}proxy/{registry.port}/"
+        assert page.goto(below).status == 403
+        assert page.goto(f"{below}?key={page_key(tmp_path / 'registry')}").status == 200
+        page.wait_for_url(below)
+        page.locator("#log-status", has_text="Live.").wait_for()
+        shop.image("alice/app", "v1", BASE_LAYER)
+        page.locator("#log-rows tr", has_text="PUT /v2/alice/app/manifests/v1").wait_for()
+        page.get_by_role("link", name="v1", exact=True).click()
+        page.get_by_role("link", name="Delete the tag v1").click()
+        page.get_by_role("button", name="Delete the tag v1").click()
+        page.get_by_text("The tag is gone").wait_for()
+        assert shop.http.head("/v2/alice/app/manifests/v1").status_code == 404
+    finally:
+        context.close()
+        stop(tmp_path / "registry")
 
 
 def test_in_a_terminal_of_jupyter_the_address_is_printed() -> None:

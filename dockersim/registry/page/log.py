@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dockersim.registry.page.feed import Feed, Numbered
 from dockersim.registry.page.layout import paragraph, section
 from dockersim.registry.page.markup import Markup, element, join
-from dockersim.registry.purpose import consequence, reason
+from dockersim.registry.purpose import Purpose, consequence, reason
 from dockersim.registry.wire import WireEvent, short_path
 from dockersim.sizes import human_size
 
@@ -31,12 +31,8 @@ def cells(one: Numbered) -> tuple[str, ...]:
 
 
 def messages(run: str, requests: Iterable[Numbered]) -> list[dict[str, object]]:
-    """Write requests for the script; ``title`` says why there is such a request."""
-    return [
-        {"run": run, "number": one.number, "cells": cells(one), "title": reason(one.event.purpose),
-         "changes": one.event.method in ("PUT", "POST", "DELETE") and _is_of_manifests(one.event)}
-        for one in requests
-    ]  # fmt: skip
+    """Write requests for the script; ``changes`` says that the list of repositories is another one now."""
+    return [{"run": run, "number": one.number, "cells": cells(one), "changes": _changes(one.event)} for one in requests]
 
 
 def stream_text(run: str, requests: Iterable[Numbered]) -> str:
@@ -65,6 +61,7 @@ def log_section(feed: Feed) -> Markup:
         element("div", pause, status, class_="bar"),
         element("div", table, class_="scroll log", id="log", role="region", aria_label="Log of requests",
                 tabindex="0"),
+        _reasons(),
         id_="requests",
     )  # fmt: skip
 
@@ -72,8 +69,15 @@ def log_section(feed: Feed) -> Markup:
 def _row(one: Numbered) -> Markup:
     # The roles are said, as where it is narrow the style sheet makes a list of the table. The script does the same.
     words = join(*(element("td", cell, role="cell") for cell in cells(one)))
-    return element("tr", words, title=reason(one.event.purpose), role="row")
+    return element("tr", words, role="row")
 
 
-def _is_of_manifests(event: WireEvent) -> bool:
-    return event.status < 300 and ("/manifests/" in event.path or not event.path.startswith("/v2/"))
+def _reasons() -> Markup:
+    pairs = (element("div", element("dt", f"To {purpose}"), element("dd", why))
+             for purpose in Purpose if (why := reason(purpose)))  # fmt: skip
+    summary = element("summary", "Why does the protocol have these requests?")
+    return element("details", summary, element("dl", join(*pairs)))
+
+
+def _changes(event: WireEvent) -> bool:
+    return event.status < 300 and event.purpose in (Purpose.PUT_MANIFEST, Purpose.DELETE_MANIFEST)

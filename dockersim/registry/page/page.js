@@ -14,10 +14,9 @@ const WAITING = 1000; // requests that are kept while the log is paused
 const QUIET = 400; // milliseconds without a change, after which the repositories are looked at again
 const TOLD = 1500; // milliseconds between two announcements: a push makes dozens of requests
 
-/** The text of a row's cells; `title` says why there is such a request. */
+/** Make a row of a request's cells. */
 function row(message) {
   const made = document.createElement("tr");
-  made.title = message.title;
   made.setAttribute("role", "row"); // where it is narrow the style sheet makes a list of the table
   for (const text of message.cells) {
     const cell = document.createElement("td");

@@ -5,6 +5,7 @@ The real thing is ``distribution/distribution``; Docker Hub, zot and Harbor answ
     blobs       content by digest, verified; upload sessions
     repositories  which repository has which blob, manifest, tag and referrer
     manifests   what a manifest must be to be let in
+    inventory   the same as one looks at it: who shares a blob, what a delete frees
     users       names and scrypt hashes
     access      who may do what; tokens
     app         the requests of the spec, as a table

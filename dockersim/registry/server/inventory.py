@@ -45,6 +45,7 @@ class Inventory:
     def __init__(self, store: RegistryStore, found: Iterable[Stored]) -> None:
         self._store = store
         self.manifests: Mapping[tuple[str, str], Stored] = {(one.repository, one.digest): one for one in found}
+        self._sizes: dict[str, int] = {}
         self._naming: dict[str, list[Stored]] = defaultdict(list)
         self._of: dict[str, list[Stored]] = defaultdict(list)
         for one in self.manifests.values():
@@ -78,7 +79,9 @@ class Inventory:
 
     def size(self, digest: str) -> int:
         """Tell a blob's size on the disk, 0 if it is gone."""
-        return self._store.blobs.size(digest) or 0
+        if digest not in self._sizes:
+            self._sizes[digest] = self._store.blobs.size(digest) or 0
+        return self._sizes[digest]
 
     def on_disk(self) -> int:
         """Add up the blobs that manifests name, each once, as they lie on the disk."""

@@ -1,0 +1,78 @@
+"""``dockersim registry rm`` and ``garbage-collect``: making room in the practice registry.
+
+The second is spelt as distribution's own command (``registry garbage-collect --dry-run``).
+"""
+
+from __future__ import annotations
+
+import click
+from msgspec.structs import replace
+
+from dockersim.cli.session import Session, pass_session
+from dockersim.errors import RegistryError
+from dockersim.oci import Reference, parse_reference
+from dockersim.registry import Removal, collect, plan_collection, plan_removal
+from dockersim.views.plans import collected_line, collection_lines, removal_lines
+from dockersim.views.requests import Requests
+
+
+@click.command()
+@click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.option("--manifest", is_flag=True, help="Remove the manifest that the tag stands for, with all its tags")
+@click.option("-f", "--force", is_flag=True, help="Do not ask")
+@click.option("--show-http", is_flag=True, help="Show every request that was made, and what it was for")
+@pass_session
+def rm(session: Session, name: str, manifest: bool, force: bool, show_http: bool) -> None:
+    """Remove a tag or an image from the practice registry.
+
+    What that frees is told first: a registry keeps each blob once, and others may need it.
+    """
+    reference = parse_reference(name)
+    plan = _plan(session, reference)
+    if manifest and plan.tag:
+        reference = replace(reference, tag="", digest=plan.digest)
+        plan = _plan(session, reference)
+    told = "\n".join(removal_lines(plan))
+    if force:
+        click.echo(told)
+    elif not session.confirmed(told):
+        return
+    requests = session.engine().shipping.remove(reference)
+    click.echo(f"Removed: {reference.familiar()}")
+    if plan.freed:
+        click.echo("The blobs are still on the disk: dockersim registry garbage-collect frees them.")
+    if show_http:
+        session.show_requests(Requests("The requests of this delete", requests))
+
+
+@click.command("garbage-collect")
+@click.option("-n", "--dry-run", is_flag=True, help="Tell what would be freed, and free nothing")
+@click.option("-a", "--all", "everything", is_flag=True, help="Free what came within the last hour, too")
+@click.option("-f", "--force", is_flag=True, help="Do not ask")
+@pass_session
+def garbage_collect(session: Session, dry_run: bool, everything: bool, force: bool) -> None:
+    """Free the blobs of the practice registry that no manifest names any more.
+
+    Mark and sweep: all manifests are read, the blobs that they name are marked, the others are removed.
+    """
+    shipping = session.engine().shipping
+    address = shipping.practice_registry()
+    plan = plan_collection(address, spare_young=not everything)
+    told = "\n".join(collection_lines(plan))
+    if dry_run or force or not plan.freed:
+        click.echo(told)
+    elif not session.confirmed(told):
+        return
+    if plan.freed and not dry_run:
+        done = collect(address, shipping.registry_root, plan, spare_young=not everything)
+        click.echo(collected_line(done))
+
+
+def _plan(session: Session, reference: Reference) -> Removal:
+    shipping = session.engine().shipping
+    endpoint = shipping.endpoint(reference.registry)
+    if not endpoint.is_practice:
+        raise RegistryError(
+            f"{endpoint.title} is not the practice registry", hint="what it frees, and when, only it knows"
+        )
+    return plan_removal(shipping.practice_registry(), reference.repository, reference.digest or reference.tag)
