@@ -22,11 +22,12 @@ from __future__ import annotations
 
 from dockersim.registry.client.connection import RegistryClient
 from dockersim.registry.client.credentials import CredentialFile, Credentials
-from dockersim.registry.client.endpoint import Endpoint, Settings, endpoint_for, endpoint_of
-from dockersim.registry.client.exchange import Granted
+from dockersim.registry.client.docker_config import DockerConfig
+from dockersim.registry.client.endpoint import Endpoint, Settings, endpoint_for, endpoint_of, mirrors_of
 from dockersim.registry.client.pull import pull
 from dockersim.registry.client.push import push
-from dockersim.registry.client.refusals import NotInRegistry, TooManyRequests, Unreachable
+from dockersim.registry.client.refusals import Interrupted, NotInRegistry, TooManyRequests, Unreachable
+from dockersim.registry.client.tokens import Granted
 from dockersim.registry.events import (
     ConfigSent,
     LayerExists,
@@ -48,9 +49,11 @@ __all__ = [
     "ConfigSent",
     "CredentialFile",
     "Credentials",
+    "DockerConfig",
     "Endpoint",
     "FileLog",
     "Granted",
+    "Interrupted",
     "LayerExists",
     "LayerMounted",
     "LayerPreparing",
@@ -73,6 +76,7 @@ __all__ = [
     "endpoint_of",
     "ensure_running",
     "explain",
+    "mirrors_of",
     "pull",
     "push",
     "running",
