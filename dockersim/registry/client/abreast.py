@@ -86,18 +86,21 @@ class _Crew(Generic[Event, Result]):
                 position, work = self._left.pop()
             except IndexError:
                 return
-            self._do(position, work())
+            if not self._do(position, work()):
+                return
 
-    def _do(self, position: int, steps: Generator[Event, None, Result]) -> None:
+    def _do(self, position: int, steps: Generator[Event, None, Result]) -> bool:
+        """Do one piece of work; say whether it went well."""
         try:
-            while True:
+            while not self._stopped.is_set():
                 self._say(next(steps))
-                if self._stopped.is_set():
-                    return
+            return False
         except StopIteration as end:
             self._say(_Done(position, end.value))
+            return True
         except BaseException as error:  # noqa: BLE001  # it is raised again, by ``listen``
             self._say(_Failed(error))
+            return False
         finally:
             steps.close()  # whatever it has open is closed, a half-written blob dropped
 

@@ -186,7 +186,8 @@ class Exchange:
                 self._http = httpx.Client(
                     timeout=httpx.Timeout(60, connect=10),
                     headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
-                    # The proxy is for the world outside.
+                    # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
+                    verify=httpx.create_ssl_context(),
                     trust_env=not is_loopback(urlsplit(self.endpoint.url).netloc),
                 )
             return self._http
