@@ -118,5 +118,5 @@ def _repositories(session: Session, address: Address) -> list[tuple[str, list[st
 
     shipping = session.engine().shipping
     endpoint = shipping.endpoint(address.registry)
-    with RegistryClient(endpoint, shipping.credentials.load(endpoint.credential_key), MemoryLog()) as client:
+    with RegistryClient(endpoint, shipping.credentials_for(endpoint), MemoryLog()) as client:
         return [(name, client.tags(name)) for name in client.catalog()]

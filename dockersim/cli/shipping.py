@@ -11,11 +11,11 @@ from dockersim.cli.statuslines import StatusLines
 from dockersim.errors import DockersimError, ImageNotFound
 from dockersim.oci import DOCKER_HUB, Reference, parse_reference
 from dockersim.registry import Endpoint, PushEvent
-from dockersim.registry.client.endpoint import HUB_KEY
+from dockersim.registry.client.endpoint import HUB_KEY, PRACTICE_KEY
 from dockersim.views.requests import Requests
 from dockersim.views.transfers import pull_status, push_status
 
-_REGISTRIES = ("", "docker.io", "index.docker.io", HUB_KEY)
+_HUB = frozenset({"", "docker.io", "index.docker.io"})
 """The ways to write Docker Hub where a server is asked for."""
 
 
@@ -54,10 +54,11 @@ def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bo
 @click.command()
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
 @click.option("--all-platforms", is_flag=True, help="Also keep the images for other platforms (as nerdctl does)")
+@click.option("--platform", default="", help="Set platform if server is multi-platform capable")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress verbose output")
 @click.option("--show-http", is_flag=True, help="Show every request that was made, and what it was for")
 @pass_session
-def pull(session: Session, name: str, all_platforms: bool, quiet: bool, show_http: bool) -> None:
+def pull(session: Session, name: str, all_platforms: bool, platform: str, quiet: bool, show_http: bool) -> None:
     """Download an image from a registry."""
     bare = parse_reference(name, default_tag="")
     reference = bare.resolvable()
@@ -67,7 +68,10 @@ def pull(session: Session, name: str, all_platforms: bool, quiet: bool, show_htt
         _say_practice(shipping.endpoint(bare.registry))
     with StatusLines(live=session.draws, silent=quiet) as lines:
         pulled = shipping.pull(
-            name, lambda event: lines.show(pull_status(event, bare.repository)), all_platforms=all_platforms
+            name,
+            lambda event: lines.show(pull_status(event, bare.repository)),
+            platform=platform,
+            all_platforms=all_platforms,
         )
     if not quiet:
         state = "Downloaded newer image for" if pulled.newer else "Image is up to date for"
@@ -95,7 +99,7 @@ def login(session: Session, server: str, username: str | None, password: str | N
     if password is not None:
         session.note("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")
     shipping = session.engine().shipping
-    registry = DOCKER_HUB if server in _REGISTRIES else server
+    registry = _registry(server)
     endpoint = shipping.endpoint(registry)
     _say_practice(endpoint)
     if password_stdin:
@@ -112,13 +116,19 @@ def login(session: Session, server: str, username: str | None, password: str | N
 @pass_session
 def logout(session: Session, server: str) -> None:
     """Log out from a registry. Defaults to Docker Hub, which the practice registry plays."""
-    registry = DOCKER_HUB if server in _REGISTRIES else server
+    registry = _registry(server)
     endpoint, erased = session.engine().shipping.logout(registry)
-    shown = HUB_KEY if endpoint.registry == DOCKER_HUB else endpoint.registry
+    shown = HUB_KEY if endpoint.credential_key in (HUB_KEY, PRACTICE_KEY) else endpoint.credential_key
     click.echo(f"Removing login credentials for {shown}" if erased else f"Not logged in to {shown}")
 
 
 # ---------------------------------------------------------------- who and what
+
+
+def _registry(server: str) -> str:
+    """Reduce what was typed to the registry's host, as docker does (``ConvertToHostname``)."""
+    host = server.rpartition("://")[2].partition("/")[0]
+    return DOCKER_HUB if host in _HUB else host
 
 
 def _who(
@@ -162,6 +172,5 @@ def _say_default_tag(given: object) -> None:
 
 
 def _say_practice(endpoint: Endpoint) -> None:
-    if endpoint.is_practice and endpoint.namespace:
-        address = endpoint.url.partition("://")[2]
-        click.echo(f"Docker Hub is played by the practice registry ({address}).")
+    if endpoint.is_practice and endpoint.registry == DOCKER_HUB:
+        click.echo(f"Docker Hub is played by {endpoint.title}.")

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final, Protocol, Self
 
 from dockersim.content.store import BlobWriter
 from dockersim.errors import ContentError
+from dockersim.filesystem import Readable
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -30,9 +31,10 @@ class _Stream(Protocol):
 class Unpacked:
     """What a blob unpacks to; a complaint of the decoder is a ContentError."""
 
-    def __init__(self, stream: _Stream, complaints: tuple[type[Exception], ...]) -> None:
+    def __init__(self, stream: _Stream, complaints: tuple[type[Exception], ...], *, is_gzip: bool = False) -> None:
         self._stream = stream
         self._complaints = complaints
+        self.is_gzip = is_gzip
 
     def read(self, size: int = -1, /) -> bytes:
         """Read at most ``size`` bytes; none only at the end."""
@@ -63,9 +65,11 @@ def _damaged(error: Exception) -> ContentError:
     return ContentError(f"the layer cannot be unpacked: {error}", hint="pull the image again")
 
 
-def unpacked(blob: BinaryIO) -> Unpacked:
+def unpacked(blob: Readable) -> Unpacked:
     """Open what a blob unpacks to, told by its first bytes as docker does: a media type may be wrong."""
-    start = blob.read(4)
+    start = b""
+    while len(start) < 4 and (more := blob.read(4 - len(start))):  # a blob that is arriving comes in pieces
+        start += more
     whole: Any = _Rejoined(start, blob)
     if start.startswith(GZIP_MAGIC):
         return _gzip(whole)
@@ -89,7 +93,7 @@ def write_gzip(tar: BinaryIO, blob: BlobWriter, *, threads: int = 2) -> None:
 class _Rejoined(io.RawIOBase):
     """A stream again whose first bytes have been read: a pipe cannot be sought back."""
 
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+    def __init__(self, start: bytes, rest: Readable) -> None:
         self._start = start
         self._rest = rest
 
@@ -114,7 +118,7 @@ def _gzip(blob: BinaryIO) -> Unpacked:
 
     isal_error: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # the stub says: an instance
     stream = igzip_threaded.open(blob, "rb", threads=1)  # type: ignore[no-untyped-call]
-    return Unpacked(stream, (igzip.BadGzipFile, isal_error, EOFError))
+    return Unpacked(stream, (igzip.BadGzipFile, isal_error, EOFError), is_gzip=True)
 
 
 def _zstd(blob: BinaryIO) -> Unpacked:

@@ -1,4 +1,12 @@
-"""Push and pull between the store and registries; short names mean the practice registry, which plays Docker Hub."""
+"""Push and pull between the store and registries; short names mean the practice registry, which plays Docker Hub.
+
+Three variables of the environment say otherwise:
+
+    DOCKERSIM_REGISTRY   another registry that is to be the practice registry, ``host:port``, ``host/project`` or
+                         ``http://host``: FROM looks there, short names are pushed there, and caches lie there
+    DOCKERSIM_MIRRORS    registries, with commas, that are asked before Docker Hub (dockerd's ``registry-mirrors``)
+    DOCKERSIM_HUB        ``real``: short names mean Docker Hub itself
+"""
 
 from __future__ import annotations
 
@@ -6,15 +14,17 @@ from collections.abc import Callable, Generator, Mapping
 from typing import TypeVar, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.engine.store import Store
-from dockersim.errors import ImageError
+from dockersim.errors import ContentError, ImageError, RegistryError
 from dockersim.images import Image
 from dockersim.oci import DOCKER_HUB, Manifest, Platform, Reference, parse_reference
 from dockersim.registry import (
     Address,
     CredentialFile,
     Credentials,
+    DockerConfig,
     Endpoint,
     Granted,
     MemoryLog,
@@ -27,12 +37,14 @@ from dockersim.registry import (
     WireEvent,
     endpoint_of,
     ensure_running,
+    mirrors_of,
     pull,
     pull_index,
     push,
     push_index,
     running,
 )
+from dockersim.registry.client.endpoint import PRACTICE_KEY
 
 Happened = TypeVar("Happened")
 Result = TypeVar("Result")
@@ -70,7 +82,8 @@ class Shipping:
 
     def __init__(self, store: Store, environment: Mapping[str, str], platform: str) -> None:
         self._store = store
-        self._real_hub = environment.get("DOCKERSIM_HUB", "") == "real"
+        self._environment = environment
+        self._settings = read_settings(environment)
         self._platform = parse_platform(platform)
         self.registry_root = store.root / "registry"
 
@@ -91,33 +104,49 @@ class Shipping:
                 pushed = _drain(steps, show)
         return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events), tuple(kept))
 
-    def pull(self, name: str, sink: PullSink, *, all_platforms: bool = False) -> Pulled:
+    def pull(self, name: str, sink: PullSink, *, platform: str = "", all_platforms: bool = False) -> Pulled:
         """Pull the image ``name`` and give it that name here. Raises RegistryError, NotInRegistry, ImageError.
 
-        With ``all_platforms`` the images for other machines come along, so that the name can be pushed and saved whole.
+        ``platform`` chooses among the images of an index, ``linux/arm64`` say; without it this machine does. With
+        ``all_platforms`` the others come along, so that the name can be pushed and saved whole.
         """
         reference = parse_reference(name)
-        return self._pull(reference, self.endpoint(reference.registry), sink, all_platforms=all_platforms)
+        wanted = parse_platform(platform) if platform else self._platform
+        origin = self.endpoint(reference.registry)
+        return self._pull_from_any(reference, origin, sink, wanted, all_platforms=all_platforms)
 
     def find(self, reference: Reference, sink: PullSink, *, practice: bool) -> Image | None:
         """Pull ``reference`` for a FROM; None if that registry has it not, or is not one to ask."""
         if practice:
-            if reference.registry != DOCKER_HUB or self._real_hub or not self.registry_root.is_dir():
+            if reference.registry != DOCKER_HUB or not self._has_practice():
                 return None
             endpoint = self.endpoint(DOCKER_HUB)
         else:
-            endpoint = endpoint_of(reference.registry, Settings(practice=self._address(), real_hub=True))
+            endpoint = endpoint_of(reference.registry, replace(self._practising(), real_hub=True))
         try:
-            return self._pull(reference, endpoint, sink).image
+            return self._pull_from_any(reference, endpoint, sink, self._platform).image
         except NotInRegistry:
             return None
 
-    def _pull(self, reference: Reference, endpoint: Endpoint, sink: PullSink, *, all_platforms: bool = False) -> Pulled:
+    def _pull_from_any(
+        self, reference: Reference, origin: Endpoint, sink: PullSink, platform: Platform, *, all_platforms: bool = False
+    ) -> Pulled:
+        """Pull from the first mirror that has the image, or else from where it comes from."""
+        for mirror in () if origin.is_practice else mirrors_of(origin.registry, self._settings):
+            try:
+                return self._pull(reference, mirror, sink, platform, all_platforms=all_platforms)
+            except (RegistryError, ContentError):
+                continue  # a mirror that fails is no news, as long as there is the origin
+        return self._pull(reference, origin, sink, platform, all_platforms=all_platforms)
+
+    def _pull(
+        self, reference: Reference, endpoint: Endpoint, sink: PullSink, platform: Platform, *, all_platforms: bool
+    ) -> Pulled:
         store, log = self._store, MemoryLog()
         before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
         show, kept = _keeping(sink)
         with self._client(endpoint, log) as client:
-            found = _drain(pull(client, reference, store.content, store.layers, self._platform), show)
+            found = _drain(pull(client, reference, store.content, store.layers, platform), show)
             index = _drain(pull_index(client, reference, store.content), show) if all_platforms else None
         manifest = Manifest.from_json(store.content.read(found.digest))
         image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference], index=index)
@@ -152,8 +181,16 @@ class Shipping:
 
     def who(self, registry: str = DOCKER_HUB) -> str:
         """Give the user that is logged in to ``registry``, "" for nobody."""
-        known = self.credentials.load(self._known_endpoint(registry).credential_key)
+        known = self.credentials_for(self._known_endpoint(registry))
         return known.username if known else ""
+
+    def credentials_for(self, endpoint: Endpoint) -> Credentials | None:
+        """Give the login to a registry: our own, or the one that docker has for it."""
+        known = self.credentials.load(endpoint.credential_key)
+        if known is not None or endpoint.credential_key == PRACTICE_KEY:
+            return known
+        docker = DockerConfig.of(self._environment)
+        return docker.load(endpoint.credential_key) if docker else None
 
     @property
     def credentials(self) -> CredentialFile:
@@ -168,20 +205,28 @@ class Shipping:
 
     def endpoint(self, registry: str) -> Endpoint:
         """Find how ``registry`` is reached, starting the practice registry if it is that one."""
-        if registry == DOCKER_HUB and not self._real_hub:
-            return endpoint_of(registry, Settings(practice=self.practice_registry().registry))
-        return endpoint_of(registry, Settings(practice=self._address(), real_hub=self._real_hub))
+        if registry == DOCKER_HUB and not self._settings.real_hub and not self._settings.stand_in:
+            return endpoint_of(registry, replace(self._settings, practice=self.practice_registry().registry))
+        return endpoint_of(registry, self._practising())
 
     def _known_endpoint(self, registry: str) -> Endpoint:
         """Find how ``registry`` is reached without starting anything; the practice registry may be down."""
-        return endpoint_of(registry, Settings(practice=self._address() or "not-running", real_hub=self._real_hub))
+        return endpoint_of(registry, replace(self._settings, practice=self._address() or "not-running"))
+
+    def _practising(self) -> Settings:
+        """Give the settings with the practice registry as it is now, running or not."""
+        return replace(self._settings, practice=self._address())
+
+    def _has_practice(self) -> bool:
+        """Say whether there is a practice registry to look into."""
+        return not self._settings.real_hub and (bool(self._settings.stand_in) or self.registry_root.is_dir())
 
     def _address(self) -> str:
         address = running(self.registry_root) if self.registry_root.is_dir() else None
         return address.registry if address else ""
 
     def _client(self, endpoint: Endpoint, log: MemoryLog) -> RegistryClient:
-        return RegistryClient(endpoint, self.credentials.load(endpoint.credential_key), log)
+        return RegistryClient(endpoint, self.credentials_for(endpoint), log)
 
 
 def _keeping(sink: Callable[[Happened], None]) -> tuple[Callable[[Happened], None], list[Happened]]:
@@ -204,6 +249,16 @@ def _drain(steps: Generator[Happened, None, Result], sink: Callable[[Happened], 
         except StopIteration as end:
             return cast(Result, end.value)
         sink(event)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the variables that say which registries there are."""
+    mirrors = (word.strip() for word in environment.get("DOCKERSIM_MIRRORS", "").split(","))
+    return Settings(
+        real_hub=environment.get("DOCKERSIM_HUB", "") == "real",
+        stand_in=environment.get("DOCKERSIM_REGISTRY", "").strip().rstrip("/"),
+        mirrors=tuple(filter(None, mirrors)),
+    )
 
 
 def parse_platform(text: str) -> Platform:

@@ -29,6 +29,16 @@ CONFIGS: Final = frozenset({CONFIG, DOCKER_CONFIG})
 PLAIN_LAYERS: Final = frozenset({LAYER, DOCKER_LAYER})
 GZIP_LAYERS: Final = frozenset({LAYER_GZIP, DOCKER_LAYER_GZIP})
 ZSTD_LAYERS: Final = frozenset({LAYER_ZSTD, DOCKER_LAYER_ZSTD})
+FOREIGN_LAYERS: Final = frozenset(
+    {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    }
+)
+"""Layers that are not pushed, since only their maker may give them away: their ``urls`` say where they are."""
 LAYERS: Final = PLAIN_LAYERS | GZIP_LAYERS | ZSTD_LAYERS
 
 REFERENCE_NAME: Final = "org.opencontainers.image.ref.name"

@@ -24,12 +24,13 @@ from __future__ import annotations
 
 from dockersim.registry.client.connection import RegistryClient
 from dockersim.registry.client.credentials import CredentialFile, Credentials
-from dockersim.registry.client.endpoint import Endpoint, Settings, endpoint_for, endpoint_of
-from dockersim.registry.client.exchange import Granted
+from dockersim.registry.client.docker_config import DockerConfig
+from dockersim.registry.client.endpoint import Endpoint, Settings, endpoint_for, endpoint_of, mirrors_of
 from dockersim.registry.client.indexes import pull_index, push_index
 from dockersim.registry.client.pull import pull
 from dockersim.registry.client.push import push
-from dockersim.registry.client.refusals import NotInRegistry, TooManyRequests, Unreachable
+from dockersim.registry.client.refusals import Interrupted, NotInRegistry, TooManyRequests, Unreachable
+from dockersim.registry.client.tokens import Granted
 from dockersim.registry.events import (
     ConfigSent,
     LayerExists,
@@ -55,9 +56,11 @@ __all__ = [
     "ConfigSent",
     "CredentialFile",
     "Credentials",
+    "DockerConfig",
     "Endpoint",
     "FileLog",
     "Granted",
+    "Interrupted",
     "LayerExists",
     "LayerMounted",
     "LayerPreparing",
@@ -82,6 +85,7 @@ __all__ = [
     "endpoint_of",
     "ensure_running",
     "explain",
+    "mirrors_of",
     "page_key",
     "plan_collection",
     "plan_removal",

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from image import Store
+from stranger import Stranger, stranger
 from test_transfer import run as drive
 
 from dockersim.errors import AccessDenied, ContentError, RegistryError
@@ -31,42 +28,6 @@ BLOB = bytes(range(256)) * 4000
 DIGEST = "sha256:" + hashlib.sha256(BLOB).hexdigest()
 LAYER = Descriptor("application/octet-stream", DIGEST, len(BLOB))
 ALICE = Credentials("alice", "wonderland")
-
-
-class Stranger(BaseHTTPRequestHandler):
-    """A server whose answer to GET the test gives; it keeps the headers it was sent."""
-
-    protocol_version = "HTTP/1.0"
-    script: Callable[[Stranger], None]
-    seen: list[dict[str, str]]
-
-    def do_GET(self) -> None:
-        self.seen.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
-        type(self).script(self)
-
-    do_HEAD = do_GET
-
-    def say(self, status: int, body: bytes = b"", /, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content_Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def stranger(script: Callable[[Stranger], None]) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    seen: list[dict[str, str]] = []
-    handler = type("Scripted", (Stranger,), {"script": staticmethod(script), "seen": seen})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        try:
-            yield f"127.0.0.1:{server.server_port}", seen
-        finally:
-            server.shutdown()
 
 
 def client_of(registry: str, credentials: Credentials | None = None, log: MemoryLog | None = None) -> RegistryClient:

@@ -21,10 +21,11 @@ from dockersim.errors import StoreError
 
 
 class Credentials(Struct, frozen=True):
-    """A name and its password; the password is not shown by ``repr``."""
+    """A name and its password, or the identity token that a token server takes instead; ``repr`` shows neither."""
 
     username: str
     password: str
+    identity_token: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(username={self.username!r})"
@@ -42,15 +43,7 @@ class CredentialFile:
 
     def load(self, key: str) -> Credentials | None:
         """Return the login for a registry, None if there is none."""
-        entry = self._auths(self._read()).get(key)
-        encoded = entry.get("auth") if isinstance(entry, dict) else None
-        if not isinstance(encoded, str):
-            return None
-        try:
-            name, colon, password = base64.b64decode(encoded).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return None
-        return Credentials(name, password) if colon else None
+        return read_entry(self._auths(self._read()).get(key))
 
     def save(self, key: str, credentials: Credentials) -> None:
         """Keep a login."""
@@ -95,3 +88,18 @@ class CredentialFile:
         except OSError as error:
             half.unlink(missing_ok=True)
             raise StoreError(f"cannot write the logins to {self.path}: {error.strerror}") from error
+
+
+def read_entry(entry: object) -> Credentials | None:
+    """Read one entry of ``auths``, None if it holds no login (docker's ``cli/config/types/authconfig.go``)."""
+    if not isinstance(entry, dict):
+        return None
+    encoded, token = entry.get("auth"), entry.get("identitytoken")
+    token = token if isinstance(token, str) else ""
+    try:
+        text = base64.b64decode(encoded if isinstance(encoded, str) else "").decode()
+    except (binascii.Error, UnicodeDecodeError):
+        text = ""
+    # docker writes the password of a login with an identity token as a zero byte.
+    name, colon, password = text.rstrip("\0").partition(":")
+    return Credentials(name, password, token) if (colon and password) or token else None

@@ -6,13 +6,20 @@ every unpacked layer the diff id in the config. Then the image is the one that w
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from functools import partial
+from typing import Final
+
+from msgspec.structs import replace
 
 from dockersim.content import ContentStore, LayerStore
 from dockersim.digest import DiffID
-from dockersim.errors import ContentError, ImageError
+from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_types
+from dockersim.registry.client.abreast import abreast
+from dockersim.registry.client.arriving import Arriving
 from dockersim.registry.client.connection import RegistryClient
+from dockersim.registry.client.platforms import check_platform, choose
 from dockersim.registry.events import (
     LayerExists,
     LayerPreparing,
@@ -22,8 +29,17 @@ from dockersim.registry.events import (
     PullEvent,
 )
 
-_DEFAULT_VARIANT = {"arm64": "v8", "arm": "v7"}
-"""What an architecture without a variant means (containerd ``platforms/database.go``)."""
+DOWNLOADS: Final = 3
+"""Layers that are fetched at once (dockerd's ``max-concurrent-downloads``)."""
+
+DEEPEST_INDEX: Final = 3
+"""How many indexes may lie within each other."""
+
+LARGEST_CONFIG: Final = 4 << 20
+"""Bytes (containers/image, ``internal/iolimits``)."""
+
+_STEP: Final = 1 << 20
+"""Bytes after which progress is told again."""
 
 
 def pull(
@@ -41,10 +57,11 @@ def pull(
     name = reference.resolvable()
     found, data = client.fetch_manifest(name.repository, name.digest or name.tag)
     yield ManifestFetched(name.familiar(), found.digest, found.size, found.media_type)
-    if found.media_type in media_types.INDEXES:
+    for _ in range(DEEPEST_INDEX):
+        if found.media_type not in media_types.INDEXES:
+            break
         content.put(data)
-        chosen = choose(Index.from_json(data), platform, name.familiar())
-        found, data = client.fetch_manifest(name.repository, chosen.digest)
+        found, data = _fetch_chosen(client, name, choose(Index.from_json(data), platform, name.familiar()))
     if found.media_type not in media_types.MANIFESTS:
         raise ContentError(f"{name.familiar()} is not an image but {found.media_type}")
     manifest = Manifest.from_json(data)
@@ -54,51 +71,26 @@ def pull(
         raise ContentError(f"{name.familiar()} has {len(manifest.layers)} layers, its config {len(config.diff_ids)}")
     for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True):
         yield LayerPreparing(diff_id, layer.digest, layer.size)
-    for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True):
-        yield from _pull_layer(client, name, diff_id, layer, content, layers)
+    pairs = dict(zip(config.diff_ids, manifest.layers, strict=True))  # a layer may well be in an image twice
+    works = [partial(_pull_layer, client, name, *pair, content, layers) for pair in pairs.items()]
+    yield from abreast(works, DOWNLOADS)
     # Last, as in a push: a manifest in the store means a whole image.
     content.put(data)
     return found
 
 
-def choose(index: Index, platform: Platform, name: str) -> Descriptor:
-    """Choose the manifest of an index that runs on ``platform``; raise ImageError if there is none."""
-    images = [one for one in index.manifests if one.media_type in media_types.MANIFESTS | {""}]
-    for one in images:
-        if one.platform is not None and runs_on(one.platform, platform):
-            return one
-    offered = ", ".join(sorted({str(one.platform) for one in images if one.platform and one.platform.os != "unknown"}))
-    raise ImageError(
-        f"no matching manifest for {platform} in the manifest list of {name}",
-        hint=f"it offers {offered}" if offered else "it offers no image at all",
-    )
-
-
-def check_platform(image: Platform, machine: Platform, name: str) -> None:
-    """Raise ImageError for an image of another platform, naming both."""
-    if not runs_on(image, machine):
-        raise ImageError(
-            f"{name} is an image for {image}, this machine runs {machine}",
-            hint="choose an image that is made for several platforms",
-        )
-
-
-def runs_on(image: Platform, machine: Platform) -> bool:
-    """Tell whether an image can run; an architecture without a variant means its usual one.
-
-    >>> runs_on(Platform("arm64", "linux", "v8"), Platform("arm64", "linux"))
-    True
-    """
-    return (image.os, image.architecture, _variant(image)) == (machine.os, machine.architecture, _variant(machine))
-
-
-def _variant(platform: Platform) -> str:
-    return platform.variant or _DEFAULT_VARIANT.get(platform.architecture, "")
+def _fetch_chosen(client: RegistryClient, name: Reference, chosen: Descriptor) -> tuple[Descriptor, bytes]:
+    found, data = client.fetch_manifest(name.repository, chosen.digest)
+    if found.size != chosen.size:
+        raise ContentError(f"manifest {chosen.digest} has {found.size} bytes, its index says {chosen.size}")
+    return replace(found, media_type=chosen.media_type), data
 
 
 def _fetch_config(client: RegistryClient, name: Reference, manifest: Manifest, content: ContentStore) -> ImageConfig:
     if manifest.config.media_type not in media_types.CONFIGS:
         raise ContentError(f"{name.familiar()} is not an image but an artifact: {manifest.config.media_type}")
+    if manifest.config.size > LARGEST_CONFIG:
+        raise ContentError(f"the config of {name.familiar()} has {manifest.config.size} bytes, too many for a config")
     if not content.keep(manifest.config.digest):
         with content.writer() as blob:
             for _ in client.fetch_blob(name.repository, manifest.config, blob):
@@ -117,11 +109,34 @@ def _pull_layer(
     if content.keep(diff_id):
         yield LayerExists(diff_id, layer.digest, layer.size)
         return
-    if layer.media_type not in media_types.LAYERS:
+    if layer.media_type not in media_types.LAYERS | media_types.FOREIGN_LAYERS:
         raise ContentError(f"layer {layer.digest} of {name.familiar()} has an unknown media type: {layer.media_type}")
-    if not content.keep(layer.digest):
-        with content.writer() as blob:
-            for done in client.fetch_blob(name.repository, layer, blob):
+    if content.keep(layer.digest):
+        layers.add_blob(layer, diff_id)
+    else:
+        told = 0
+        for done in _fetch_layer(client, name, diff_id, layer, content, layers):
+            if done - told >= _STEP or done == layer.size:
+                told = done
                 yield Progress(diff_id, layer.digest, done, layer.size)
-    layers.add_blob(layer, diff_id)
     yield LayerPulled(diff_id, layer.digest, layer.size)
+
+
+def _fetch_layer(
+    client: RegistryClient,
+    name: Reference,
+    diff_id: DiffID,
+    layer: Descriptor,
+    content: ContentStore,
+    layers: LayerStore,
+) -> Iterator[int]:
+    """Fetch a layer and unpack it on the way. A foreign one is first looked for where its maker publishes it."""
+    urls = layer.urls if layer.media_type in media_types.FOREIGN_LAYERS else ()
+    with content.writer() as blob:
+        if layer.media_type in media_types.PLAIN_LAYERS:
+            yield from client.fetch_blob(name.repository, layer, blob, urls=urls)
+        else:
+            with Arriving(blob, layers, layer, diff_id) as arriving:
+                yield from client.fetch_blob(name.repository, layer, arriving, urls=urls)
+            return
+    layers.add_blob(layer, diff_id)  # the blob is the layer

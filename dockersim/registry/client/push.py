@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator, Mapping
+from functools import partial
+from typing import Final
 
 from msgspec.structs import replace
 
 from dockersim.content import ContentStore, LayerStore
 from dockersim.digest import DiffID, Digest
 from dockersim.oci import Descriptor, ImageConfig, Manifest, Reference, media_types
+from dockersim.registry.client.abreast import abreast
 from dockersim.registry.client.connection import RegistryClient
 from dockersim.registry.events import (
     ConfigSent,
@@ -25,6 +28,9 @@ from dockersim.registry.events import (
     Progress,
     PushEvent,
 )
+
+UPLOADS: Final = 5
+"""Layers that are sent at once (dockerd's ``max-concurrent-uploads``)."""
 
 _AS_GZIP = {
     media_types.LAYER: media_types.LAYER_GZIP,
@@ -48,14 +54,16 @@ def push(
     ContentError.
     """
     config = ImageConfig.from_json(content.read(manifest.config.digest))
-    pairs = list(zip(config.diff_ids, manifest.layers, strict=True))
-    for diff_id, _ in pairs:
+    pairs = dict(zip(config.diff_ids, manifest.layers, strict=True))  # a layer may well be in an image twice
+    for diff_id in config.diff_ids:
         yield LayerPreparing(diff_id)
-    sent: list[Descriptor] = []
-    for diff_id, layer in pairs:
-        sent.append((yield from _push_layer(client, reference, diff_id, layer, content, layers, mounts or {})))
+    works = [
+        partial(_push_layer, client, reference, diff_id, layer, content, layers, mounts or {})
+        for diff_id, layer in pairs.items()
+    ]
+    sent = dict(zip(pairs, (yield from abreast(works, UPLOADS)), strict=True))
     yield from _push_config(client, reference, manifest.config, content)
-    pushed = replace(manifest, layers=tuple(sent))
+    pushed = replace(manifest, layers=tuple(sent[diff_id] for diff_id in config.diff_ids))
     data = pushed.to_json()
     name = reference.tag or reference.digest
     client.put_manifest(reference.repository, name, data, pushed.media_type)
@@ -75,6 +83,7 @@ def _push_layer(
 ) -> Generator[PushEvent, None, Descriptor]:
     if layer.urls:
         # A foreign layer: whoever pulls fetches it where its maker publishes it.
+        yield LayerExists(diff_id, layer.digest, layer.size)
         return layer
     blob = _as_sent(diff_id, layer, content, layers)
     if client.has_blob(reference.repository, blob.digest, push=True):

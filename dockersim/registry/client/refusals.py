@@ -2,6 +2,7 @@
 
 RegistryError
 ├── Unreachable       nobody answers there, or not in a way we trust
+│   └── Interrupted   the answer broke off, or the registry is out of breath: the same may be asked again
 ├── NotInRegistry     no such repository, tag, digest
 ├── TooManyRequests   Docker Hub's limit for pulls
 └── AccessDenied      (dockersim.errors) because of who asks
@@ -10,10 +11,18 @@ RegistryError
 from __future__ import annotations
 
 import json
+import time
 
 from dockersim.errors import AccessDenied, RegistryError
 from dockersim.registry.client.answer import Answer
-from dockersim.registry.client.endpoint import Endpoint
+from dockersim.registry.client.endpoint import PRACTICE_KEY, Endpoint
+from dockersim.registry.client.ratelimit import read_limit
+
+_OUT_OF_BREATH = frozenset({408, 502, 503, 504})
+"""What passes: a timeout of the registry, or whoever stands before it does not get through to it."""
+
+PASSING = _OUT_OF_BREATH | {429}
+"""The answers after which the same request may succeed."""
 
 
 class Unreachable(RegistryError):
@@ -22,6 +31,10 @@ class Unreachable(RegistryError):
     def __init__(self, message: str, registry: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.registry = registry
+
+
+class Interrupted(Unreachable):
+    """What was asked may be asked again: it was under way, and nothing is wrong with it."""
 
 
 class NotInRegistry(RegistryError):
@@ -36,11 +49,14 @@ class TooManyRequests(RegistryError):
         self.retry_after = retry_after
 
 
-def unreachable(endpoint: Endpoint, error: Exception) -> Unreachable:
-    """Say why no answer came."""
+def unreachable(endpoint: Endpoint, error: Exception, *, answered: bool) -> Unreachable:
+    """Say why no answer came, or not all of it (``answered``)."""
     import ssl  # costs 10 ms, and only who has no answer needs it
 
-    if endpoint.is_practice:
+    import httpx
+
+    broke = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, *([httpx.ReadTimeout] if answered else []))
+    if endpoint.credential_key == PRACTICE_KEY:
         hint = "start it with dockersim registry serve"
     else:
         hint = "check the name and your connection"
@@ -57,6 +73,8 @@ def unreachable(endpoint: Endpoint, error: Exception) -> Unreachable:
         if isinstance(cause, ConnectionRefusedError):
             return Unreachable(f"cannot reach {endpoint.title}: connection refused", endpoint.registry, hint=hint)
     reason = str(chain[-1]) or "no answer in time"
+    if isinstance(error, broke):
+        return Interrupted(f"{endpoint.title} broke off: {reason}", endpoint.registry, hint="try again")
     return Unreachable(f"cannot reach {endpoint.title}: {reason}", endpoint.registry, hint=hint)
 
 
@@ -75,6 +93,9 @@ def refused(endpoint: Endpoint, answer: Answer, what: str) -> RegistryError:
             return NotInRegistry(f"{what} not found: {said or 'manifest unknown'}")
         case 429:
             return _too_many(endpoint, answer)
+        case status if status in _OUT_OF_BREATH:
+            said = said or "no reason given"
+            return Interrupted(f"{endpoint.title} is out of breath ({status}): {said}", endpoint.registry)
         case status if status >= 500:
             return RegistryError(f"{endpoint.title} has trouble of its own ({status}): {said or 'no reason given'}")
         case status:
@@ -93,11 +114,13 @@ def message_of(answer: Answer) -> str:
 
 
 def _too_many(endpoint: Endpoint, answer: Answer) -> TooManyRequests:
-    wait = answer.header("retry-after")
-    seconds = int(wait) if wait.isdigit() else 0
-    when = f"try again in {seconds} seconds" if seconds else "try again later"
+    now = time.time()
+    limit = read_limit(answer.headers, now)
+    allowed = f": {limit.words()}" if limit.words() else ""
     return TooManyRequests(
-        f"{endpoint.title} has had too many requests from here", seconds, hint=f"{when}; a login raises the limit"
+        f"{endpoint.title} has had too many requests from here{allowed}",
+        limit.wait,
+        hint=f"{limit.when(now)}; a login raises the limit",
     )
 
 

@@ -63,4 +63,7 @@ class Call(Struct, frozen=True):
         """Raise UNAUTHORIZED or DENIED unless the caller may change the repository."""
         caller = await self.caller()
         as_hub = self.query("ns") == DOCKER_HUB
-        self.registry.access.check_push(caller, self.repository, as_hub=as_hub)
+        # An upload is given up by whoever may push; everything else that is deleted is there to stay.
+        deletes = self.request.method == "DELETE" and "/uploads/" not in self.request.scope["path"]
+        action = "delete" if deletes and not caller.holds("push", self.repository) else "push"
+        self.registry.access.check_push(caller, self.repository, as_hub=as_hub, action=action)

@@ -14,12 +14,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from dockersim.registry.problems import Code, Problem
-from dockersim.registry.server.access import TOKEN_SECONDS, basic_credentials
+from dockersim.registry.server.access import TOKEN_SECONDS, Caller, basic_credentials
 from dockersim.registry.server.call import Call
 from dockersim.registry.server.guard import is_local
 from dockersim.registry.server.users import Login
 
 LONGEST_FORM: Final = 16 * 1024
+
+MOST_SCOPES: Final = 16
+"""Scopes of one token: a client asks for the one or two repositories that it works with."""
 
 
 async def check(call: Call) -> Response:
@@ -31,15 +34,21 @@ async def check(call: Call) -> Response:
 
 
 async def token(call: Call) -> Response:
-    """Hand out a token: for the name in the Basic credentials, or an anonymous one without any."""
-    authorization = await _form_login(call) if call.request.method == "POST" else call.header("authorization")
+    """Hand out a token: for the name in the Basic credentials, or an anonymous one without any.
+
+    It is good for as much of what ``scope`` asks for as the caller may have, which is not always all: a client finds
+    that out when it uses it (distribution, ``docs/spec/auth/token.md``, "Requesting a Token").
+    """
+    form = await _form(call) if call.request.method == "POST" else {}
+    authorization = _form_login(form) if form else call.header("authorization")
+    access, local = call.registry.access, is_local(call.request)
     name, outcome = "", Login.ACCEPTED
     # Empty credentials are none: so asks the OCI conformance suite, and whoever fills in a form of nothing.
     if authorization and basic_credentials(authorization) != ("", ""):
         async with call.registry.logins:
-            login, local = call.registry.access.login, is_local(call.request)
-            name, outcome = await run_in_threadpool(login, authorization, local=local)
-    made = call.registry.access.issue(name)
+            name, outcome = await run_in_threadpool(access.login, authorization, local=local)
+    scopes = " ".join([*call.request.query_params.getlist("scope"), form.get("scope", "")]).split()[:MOST_SCOPES]
+    made = access.issue(name, access.grant(Caller(name, local, proven=bool(name)), scopes))
     issued = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body: dict[str, object] = {
         "token": made,
@@ -53,8 +62,8 @@ async def token(call: Call) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-async def _form_login(call: Call) -> str:
-    """Read the OAuth2 form (distribution, ``docs/spec/auth/oauth.md``) as if it were Basic credentials."""
+async def _form(call: Call) -> dict[str, str]:
+    """Read the form of OAuth2 (distribution, ``docs/spec/auth/oauth.md``)."""
     data = b""
     async for piece in call.request.stream():
         data += piece
@@ -63,5 +72,10 @@ async def _form_login(call: Call) -> str:
     form = {name: values[0] for name, values in parse_qs(data.decode(errors="replace")).items()}
     if form.get("grant_type") != "password":
         raise Problem(Code.UNSUPPORTED, "only the grant type password is supported")
+    return form
+
+
+def _form_login(form: dict[str, str]) -> str:
+    """Write the form's name and password as if they were Basic credentials."""
     pair = f"{form.get('username', '')}:{form.get('password', '')}"
     return "Basic " + base64.b64encode(pair.encode()).decode()
