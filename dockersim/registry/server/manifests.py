@@ -17,7 +17,7 @@ from dockersim.registry.names import digest as check_digest
 from dockersim.registry.problems import Code, Problem
 
 LONGEST_MANIFEST: Final = 4 * 1024 * 1024
-"""Bytes; the limit that the spec recommends ("MUST ... at least 4 megabytes" for what a registry accepts)."""
+"""Bytes, as distribution has it; registries "SHOULD expect to be able to support ... at least 4 megabytes" (spec)."""
 
 
 class Entry(Struct, frozen=True):

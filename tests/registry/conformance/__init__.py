@@ -4,7 +4,7 @@
     data         the data sets: what is pushed, listed, pulled and deleted
     blobs, manifests, listings    the rules, one function each
     walk         the unreleased suite: which rule is tried with which data, in which order
-    replay       the released suite 1.1.1: its recorded exchanges, made again
+    released     the released suite 1.1.1: four workflows
     recorded     what the official suites found at three registries
     __main__     both suites against our registry and Debian's docker-registry, and the README's table
 

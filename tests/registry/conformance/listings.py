@@ -48,17 +48,17 @@ def _tags(repository: Repository, **query: str) -> list[str]:
 
 def no_referrers(repository: Repository, digest: str) -> None:
     """What nothing refers to has an empty list of referrers, and never a 404."""
-    must(_referrers(repository, digest).json()["manifests"] == [], "something refers to what nothing refers to")
+    must(index_of(repository, digest).json()["manifests"] == [], "something refers to what nothing refers to")
 
 
 def referrers(repository: Repository, of: DataSet) -> None:
     """Every referrer is listed with its type and annotations; a filter that is applied leaves only that type."""
     lacks_filter = False
     for subject, expected in of.referrers.items():
-        _lists(_referrers(repository, subject), expected)
+        must_list(index_of(repository, subject), expected)
         for kind in {one.get("artifactType", "") for one in expected}:
-            answer = _referrers(repository, subject, artifactType=kind)
-            _lists(answer, [one for one in expected if one.get("artifactType", "") == kind])
+            answer = index_of(repository, subject, artifactType=kind)
+            must_list(answer, [one for one in expected if one.get("artifactType", "") == kind])
             if "artifactType" not in re.split(r", *", answer.headers.get("oci-filters-applied", "")):
                 lacks_filter = True
                 continue
@@ -68,7 +68,8 @@ def referrers(repository: Repository, of: DataSet) -> None:
         raise Unsupported("referrers are not filtered by artifactType")
 
 
-def _referrers(repository: Repository, subject: str, **query: str) -> httpx.Response:
+def index_of(repository: Repository, subject: str, **query: str) -> httpx.Response:
+    """Ask for the referrers of a digest: whatever there are, the answer is an index."""
     answer = repository.send("GET", f"referrers/{subject}", 200, **query)
     has_header(answer, "Content-Type", media_types.INDEX)
     index = answer.json()
@@ -77,7 +78,8 @@ def _referrers(repository: Repository, subject: str, **query: str) -> httpx.Resp
     return answer
 
 
-def _lists(answer: httpx.Response, expected: list[Descriptor]) -> None:
+def must_list(answer: httpx.Response, expected: list[Descriptor]) -> None:
+    """Check that referrers are listed with all that is told of them."""
     listed: list[dict[str, Any]] = answer.json()["manifests"]
     for one in expected:
         must(any(_is_as(found, one) for found in listed), f"{one['digest']} is not listed as it should be: {listed}")

@@ -102,7 +102,7 @@ class _Suite:
 
     def check(self, name: str, rule: str, *arguments: object, at: Repository | None = None, **more: object) -> bool:
         """Try one rule, in the first repository unless another is given; True if the registry keeps it."""
-        result = _judge(rule, at or self.repository, *arguments, **more)
+        result = judge(rule, RULES[rule], at or self.repository, *arguments, **more)
         if name not in self.results or result.outcome > self.results[name].outcome:
             self.results[name] = result
         return result.outcome is Outcome.PASSED
@@ -234,9 +234,10 @@ class _Suite:
         self.check(name, name, *arguments)
 
 
-def _judge(rule: str, *arguments: object, **more: object) -> Result:
+def judge(rule: str, function: Callable[..., object], *arguments: object, **more: object) -> Result:
+    """Try what checks a rule; tell how it ended."""
     try:
-        RULES[rule](*arguments, **more)
+        function(*arguments, **more)
     except Violated as violated:
         return Result(Outcome.FAILED, rule, str(violated))
     except Unsupported as unsupported:
