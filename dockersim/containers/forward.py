@@ -109,6 +109,8 @@ def _carry(client: socket.socket, dialer: _Once, address: str, port: int) -> Non
         except (OSError, SandboxError):
             return
         with inside:
+            for end in (client, inside):  # what comes in small pieces goes on in small pieces, as it came
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             back = threading.Thread(target=_copy, args=(inside, client), daemon=True)
             back.start()
             _copy(client, inside)
