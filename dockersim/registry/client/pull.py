@@ -56,6 +56,8 @@ def pull(
         yield LayerPreparing(diff_id, layer.digest, layer.size)
     for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True):
         yield from _pull_layer(client, name, diff_id, layer, content, layers)
+    # Again, as a slow pull outlives what sweeps spare as young; the layers are the caller's to protect as they come.
+    _fetch_config(client, name, manifest, content)
     # Last, as in a push: a manifest in the store means a whole image.
     content.put(data)
     return found
