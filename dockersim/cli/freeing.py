@@ -5,6 +5,9 @@ The second is spelt as distribution's own command (``registry garbage-collect --
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import click
 from msgspec.structs import replace
 
@@ -12,6 +15,7 @@ from dockersim.cli.session import Session, pass_session
 from dockersim.errors import RegistryError
 from dockersim.oci import Reference, parse_reference
 from dockersim.registry import Removal, collect, plan_collection, plan_removal
+from dockersim.registry.server.housekeeping import remove_untagged
 from dockersim.views.plans import collected_line, collection_lines, removal_lines
 from dockersim.views.requests import Requests
 
@@ -48,15 +52,19 @@ def rm(session: Session, name: str, manifest: bool, force: bool, show_http: bool
 @click.command("garbage-collect")
 @click.option("-n", "--dry-run", is_flag=True, help="Tell what would be freed, and free nothing")
 @click.option("-a", "--all", "everything", is_flag=True, help="Free what came within the last hour, too")
+@click.option("-m", "--delete-untagged", is_flag=True, help="Remove the manifests that no tag leads to, first")
 @click.option("-f", "--force", is_flag=True, help="Do not ask")
 @pass_session
-def garbage_collect(session: Session, dry_run: bool, everything: bool, force: bool) -> None:
+def garbage_collect(session: Session, dry_run: bool, everything: bool, delete_untagged: bool, force: bool) -> None:
     """Free the blobs of the practice registry that no manifest names any more.
 
-    Mark and sweep: all manifests are read, the blobs that they name are marked, the others are removed.
+    Mark and sweep: all manifests are read, the blobs that they name are marked, the others are removed. An image whose
+    tag was given to another is still there, by its digest, unless --delete-untagged is given.
     """
     shipping = session.engine().shipping
     address = shipping.practice_registry()
+    if delete_untagged and not _untagged_removed(session, shipping.registry_root, dry_run=dry_run, force=force):
+        return
     plan = plan_collection(address, spare_young=not everything)
     told = "\n".join(collection_lines(plan))
     if dry_run or force or not plan.freed:
@@ -66,6 +74,19 @@ def garbage_collect(session: Session, dry_run: bool, everything: bool, force: bo
     if plan.freed and not dry_run:
         done = collect(address, shipping.registry_root, plan, spare_young=not everything)
         click.echo(collected_line(done))
+
+
+def _untagged_removed(session: Session, root: Path, *, dry_run: bool, force: bool) -> bool:
+    """Remove the manifests without a tag, or tell which they are; say whether to go on."""
+    found = remove_untagged(root, time.time(), dry_run=dry_run or not force)
+    for name in found:
+        click.echo(f"manifest without a tag: {name}")
+    if dry_run or force or not found:
+        return True
+    if not session.confirmed(f"{len(found)} manifests are removed; they can be pulled no more."):
+        return False
+    remove_untagged(root, time.time(), dry_run=False)
+    return True
 
 
 def _plan(session: Session, reference: Reference) -> Removal:

@@ -5,7 +5,9 @@ cached steps) along the references in the documents. Three things keep a running
 
 - a blob that is younger than the grace period stays, and whoever finds a blob to be here makes it young;
 - a lease protects what it names, as long as its process lives;
-- "is it here? then protect it" happens under a lock that the sweep holds, so nothing falls between the two.
+- "is it here? then protect it" happens under a lock that the sweep holds, so nothing falls between the two;
+- the leases are read before the roots: who names an image does so before letting its lease go, so that one of the two
+  is always seen.
 """
 
 from __future__ import annotations
@@ -36,11 +38,14 @@ class Collected(Struct, frozen=True):
 
 
 def collect(layers: LayerStore, roots: Iterable[Digest | DiffID], *, grace_seconds: float = GRACE_SECONDS) -> Collected:
-    """Delete every blob older than the grace period that neither ``roots`` nor a lease leads to."""
+    """Delete every blob older than the grace period that neither ``roots`` nor a lease leads to.
+
+    ``roots`` is gone through once the leases have been read: a generator that asks the database tells what is so then.
+    """
     content, now = layers.content, time.time()
     with content.sweeping():
         freed = content.remove_abandoned(now)
-        marked = mark(layers, [*roots, *leased(content)])
+        marked = mark(layers, [*leased(content), *roots])
         gone = [
             (digest, size)
             for digest in content.walk()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from dockersim.content import Lease, lease
+from dockersim.digest import DiffID
 from dockersim.engine.contexts import Contexts
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.network import Network
@@ -66,12 +69,16 @@ class ExecuteDriver:
         self._network = network
         self._caches = caches
         self._on_event = on_event
+        self._held = ExitStack()
+        self._lease: Lease | None = None
 
     def answer(self, request: Request) -> Outcome:
         """Do what is asked."""
         match request:
             case ResolveImage():
-                return self._find_image(request)
+                found = self._find_image(request)
+                self._protect(*found.layers)
+                return found
             case DigestInputs(op, layers):
                 answer = self._network.read_inputs(op, self._contexts.origin(op.source, layers))
                 self._contexts.save()
@@ -89,12 +96,19 @@ class ExecuteDriver:
                 return ImageCommitted(image.id, image.descriptor.digest, image.size)
 
     def close(self) -> None:
-        """Close the connections to imported caches, and let those who prune have what was fetched."""
+        """Close the connections to imported caches, and let those who prune have what was fetched or protected."""
+        self._held.close()
         self._network.close()
         if self._caches is not None:
             self._caches.close()
 
     def _look_up(self, request: LookUpCache) -> CacheAnswer:
+        """Ask the caches; a layer that a sweep was quicker to take than we to protect is lost."""
+        answer = self._ask_caches(request)
+        layer = answer.found.layer if answer.found is not None else None
+        return answer if layer is None or self._protect(layer) else CacheAnswer(None, lost=True)
+
+    def _ask_caches(self, request: LookUpCache) -> CacheAnswer:
         """Ask the cache of this root, then the imported ones; what one of those has is kept here from now on."""
         key, records = request.key, self._store.records
         answer = records.look_up(key, request.step, self._identity)
@@ -108,8 +122,17 @@ class ExecuteDriver:
             self._caches.note(key, answer.found)
         return answer
 
+    def _protect(self, *layers: DiffID) -> bool:
+        """Keep layers from every sweep until the build ends, however long that takes; say whether they are here."""
+        if self._lease is None:
+            self._lease = self._held.enter_context(lease(self._store.content))
+        found = [self._lease.add(layer) for layer in layers]
+        return all(found)
+
     def _execute(self, request: Execute) -> StepResult:
         result = replace(self._performer.perform(request), created=rfc3339(self._now_ns()))
+        if result.layer is not None:
+            self._protect(result.layer)
         if not result.exit_code:
             self._store.records.remember(request.key, request.step, self._identity, result)
             if self._caches is not None:

@@ -6,6 +6,7 @@ asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -52,11 +53,16 @@ def sweep(engine: Engine) -> Collected:
     With a layer goes what was laid out of it.
     """
     store = engine.store
-    roots: list[Digest | DiffID] = [*store.images.roots(), *store.records.layers(), *engine.containers.layers()]
-    collected = collect(store.layers, roots)
+    collected = collect(store.layers, _roots(engine))
     for blob in collected.blobs:
         store.snapshots.remove(DiffID(blob))
     return collected
+
+
+def _roots(engine: Engine) -> Iterator[Digest | DiffID]:
+    yield from engine.store.images.roots()
+    yield from engine.store.records.layers()
+    yield from engine.containers.layers()
 
 
 def _layers_of_images(store: Store) -> set[DiffID]:

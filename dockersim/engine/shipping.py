@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dockersim.content import Lease, lease
 from dockersim.engine.store import Store
 from dockersim.errors import ContentError, ImageError, RegistryError
 from dockersim.images import Image
@@ -27,6 +28,9 @@ from dockersim.registry import (
     DockerConfig,
     Endpoint,
     Granted,
+    LayerExists,
+    LayerPulled,
+    ManifestFetched,
     MemoryLog,
     NotInRegistry,
     Progress,
@@ -145,11 +149,14 @@ class Shipping:
         store, log = self._store, MemoryLog()
         before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
         show, kept = _keeping(sink)
-        with self._client(endpoint, log) as client:
-            found = _drain(pull(client, reference, store.content, store.layers, platform), show)
-            index = _drain(pull_index(client, reference, store.content), show) if all_platforms else None
-        manifest = Manifest.from_json(store.content.read(found.digest))
-        image = store.images.put(store.content.read(manifest.config.digest), manifest.layers, [reference], index=index)
+        with lease(store.content) as protection:
+            seen = _protecting(protection, show)
+            with self._client(endpoint, log) as client:
+                found = _drain(pull(client, reference, store.content, store.layers, platform), seen)
+                index = _drain(pull_index(client, reference, store.content), seen) if all_platforms else None
+            manifest = Manifest.from_json(store.content.read(found.digest))
+            config = store.content.read(manifest.config.digest)
+            image = store.images.put(config, manifest.layers, [reference], index=index)
         return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events), tuple(kept))
 
     def remove(self, reference: Reference) -> tuple[WireEvent, ...]:
@@ -239,6 +246,22 @@ def _keeping(sink: Callable[[Happened], None]) -> tuple[Callable[[Happened], Non
         sink(event)
 
     return show, kept
+
+
+def _protecting(protection: Lease, show: Callable[[PullEvent], None]) -> Callable[[PullEvent], None]:
+    """Give a sink that keeps what has arrived from sweeps: a slow pull takes longer than what is young is spared."""
+
+    def seen(event: PullEvent) -> None:
+        match event:
+            case ManifestFetched(_, digest):  # an index leads to all that it lists
+                protection.add(digest)
+            case LayerExists(diff_id) | LayerPulled(diff_id):
+                protection.add(diff_id)
+            case _:
+                pass
+        show(event)
+
+    return seen
 
 
 def _drain(steps: Generator[Happened, None, Result], sink: Callable[[Happened], None]) -> Result:

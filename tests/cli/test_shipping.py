@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -165,6 +166,21 @@ def test_a_delete_tells_what_it_frees_and_the_garbage_is_collected(
     freed = ok("registry", "garbage-collect", "--all", "--force")
     assert "in 3 blobs: the disk held" in freed and held(root) < before
     assert ok("registry", "garbage-collect").endswith("There is no garbage.\n")
+    assert "latest: Pulling from" in ok("pull", "myusername/my-flask-app")
+
+
+def test_images_that_lost_their_tag_are_removed_if_asked_for(ok: Ok, image_id: str, app: Path, root: Path) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", "myusername/my-flask-app")
+    old = next((root / "registry" / "repositories").rglob("_manifests/sha256/*"))
+    os.utime(old, (0, 0))
+    (app / "requirements.txt").write_text("flask\ngunicorn\n")
+    ok("build", "-q", "-t", "myusername/my-flask-app", app)
+    ok("push", "-q", "myusername/my-flask-app")
+    line = f"manifest without a tag: myusername/my-flask-app@sha256:{old.name}"
+    for arguments, stays in ((("-n",), True), (("-f",), True), (("-m", "-n"), True), (("-m", "-f"), False)):
+        told = ok("registry", "garbage-collect", *arguments)
+        assert (line in told) == ("-m" in arguments) and old.exists() == stays
     assert "latest: Pulling from" in ok("pull", "myusername/my-flask-app")
 
 

@@ -6,6 +6,8 @@ import gzip
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,17 @@ def test_sweeps_beside_builds_never_take_what_a_lease_was_told_is_here(layers: L
     assert [child.returncode for child in children] == [0, 0]
     assert all(int(answer) > 10 for answer in answers)
     assert swept > 0, "the sweeps had nothing to take, so nothing was tested"
+
+
+def test_who_names_an_image_and_then_lets_its_lease_go_is_seen_either_way(layers: LayerStore) -> None:
+    """The other process does both just when the roots have been read: before it had named nothing yet."""
+    manifest, other = image(layers), ExitStack()
+    other.enter_context(lease(layers.content)).add(manifest)
+    before = blobs(layers)
+
+    def roots() -> Iterator[Digest]:
+        yield from ()
+        other.close()
+
+    assert collect(layers, roots(), grace_seconds=-1).blobs == ()
+    assert blobs(layers) == before

@@ -8,6 +8,8 @@ from pathlib import Path
 from dockersim import Engine
 from dockersim.engine.keeping import hold, remove_unused
 from dockersim.engine.pruning import prune_cache, sweep
+from dockersim.registry import LayerPulled, PullEvent, stop
+from tests.engine.conftest import MakeEngine
 from tests.engine.git_server import GitServer, needs_git
 
 TEXT = """FROM busybox
@@ -85,3 +87,54 @@ def test_a_directory_that_somebody_holds_stays(tmp_path: Path) -> None:
     assert remove_unused(tmp_path) == {"cache": 4}
     assert not (tmp_path / "cache").exists() and Path("/etc").is_dir()
     assert remove_unused(tmp_path / "nothing") == {}
+
+
+def test_a_build_keeps_its_layers_however_long_somebody_stands_on_a_step(engine: Engine, context: Path) -> None:
+    """The cache is pruned and swept in another terminal, long after the layers have ceased to be young."""
+    text = "FROM busybox\nRUN echo one > /one\nRUN echo two > /two\nRUN cat /one /two\n"
+    engine.build(context, text="FROM busybox\nRUN echo one > /one\n", tags=("made",)).finish()
+    build = engine.build(context, text=text)
+    assert [build.go_to(number).cached for number in (2, 3)] == [True, False]
+    assert prune_cache(engine.store, everything=True).objects
+    engine.store.images.remove("made")
+    lost = engine.store.content.put(b"lost")
+    _age(engine)
+    assert lost in sweep(engine).blobs, "nothing was swept, so nothing was spared"
+    built = build.finish()
+    assert built.image is not None
+    for layer in engine.store.images.get(built.image.image_id).config.diff_ids:
+        engine.store.content.verify(layer)
+    prune_cache(engine.store, everything=True)
+    engine.store.images.remove(built.image.image_id)
+    _age(engine)
+    sweep(engine)
+    assert os.listdir(engine.root / "leases") == [], "the build has let go of what it held"
+
+
+def test_a_pull_keeps_its_layers_however_long_it_takes(engine: Engine, make_engine: MakeEngine, context: Path) -> None:
+    address, swept = engine.shipping.practice_registry(), []
+    other = make_engine("other")
+    try:
+        engine.build(context, text="FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n", tags=("made",)).finish()
+        name = f"{address.registry}/made:latest"
+        engine.store.images.tag("made", name)
+        engine.shipping.push(name, lambda event: None)
+
+        def look(event: PullEvent) -> None:
+            if isinstance(event, LayerPulled):
+                swept.append(other.store.content.put(f"lost {len(swept)}".encode()))
+                _age(other)
+                assert swept[-1] in sweep(other).blobs
+
+        other.store.images.remove("busybox")
+        pulled = other.shipping.pull(name, look)
+    finally:
+        stop(engine.shipping.registry_root)
+    assert len(swept) == 2, "one layer was there already"
+    for layer in pulled.image.config.diff_ids:
+        other.store.content.verify(layer)
+
+
+def _age(engine: Engine) -> None:
+    for blob in engine.store.content.walk():
+        os.utime(engine.store.content.path(blob), (0, 0))

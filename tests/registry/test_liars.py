@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,10 @@ def stored(root: Path) -> list[str]:
     return [path.name for path in (root / "blobs").rglob("*/*")]
 
 
+def leftovers(root: Path) -> list[Path]:
+    return [*root.glob("tmp/*"), *root.glob("repositories/*/*/_uploads/*")]
+
+
 def works(server: Address) -> bool:
     """Tell whether the registry still does what it is for."""
     image = Image.of(b"layer")
@@ -68,6 +73,26 @@ def test_less_than_content_length_says_stores_nothing(server: Address, http: htt
     assert raw(server, head("POST", path, "Content-Length: 1000"), b"half", close=True) == b""
     assert stored(root) == []
     assert works(server)
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_what_is_cut_off_at_any_tenth_is_not_there(server: Address, http: httpx.Client, root: Path, tenth: int) -> None:
+    """A blob in one request, and a manifest. (What is cut off of a session is in test_protocol: that is resumed.)"""
+    image = Image.of(b"layer" * 40_000)
+    with Client(server.url, "test/app") as client:
+        for method, path, data, kind in (
+            ("POST", f"{UPLOADS}?digest={sha(image.blobs[1])}", image.blobs[1], "application/octet-stream"),
+            ("PUT", "/v2/test/app/manifests/v1", image.manifest, MANIFEST),
+        ):
+            part = data[: len(data) * tenth // 10]
+            request = head(method, path, f"Content-Length: {len(data)}", f"Content-Type: {kind}") + part
+            assert raw(server, request, close=True) == b""
+            until = time.monotonic() + 30
+            while leftovers(root):  # the connection is gone before the server has tidied up
+                assert time.monotonic() < until
+            assert stored(root) == []
+        client.push(image, "v1")
+        assert client.pull("v1") == image.digest
 
 
 def test_more_than_content_length_says_is_another_request(server: Address, http: httpx.Client, root: Path) -> None:

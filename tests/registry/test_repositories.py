@@ -5,16 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
+from plain import Client, Image, Refused
 
+from dockersim.registry import Address
 from dockersim.registry.problems import Problem
+from dockersim.registry.server.housekeeping import keeping_house
 from dockersim.registry.server.manifests import Entry
 from dockersim.registry.server.repositories import RegistryStore
 
 TYPE = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def put_blob(store: RegistryStore, data: bytes, repository: str = "alice/app") -> str:
@@ -63,6 +71,131 @@ def test_only_uploads_that_are_long_abandoned_are_swept(tmp_path: Path) -> None:
     store.expire_uploads(time.time() - 3600)
     store.clear_temporary()
     assert (old.path.exists(), young.path.exists(), (tmp_path / "tmp" / "half").exists()) == (False, True, False)
+
+
+def test_untagged_manifests_go_only_if_asked_for_and_if_nothing_tagged_leads_to_them(tmp_path: Path) -> None:
+    store = RegistryStore(tmp_path)
+    old, new = put_image(store, b"old", tag="v1"), put_image(store, b"new", tag="v1b")
+    child, lost = put_image(store, b"child", tag="x"), put_image(store, b"lost", tag="y")
+    index = put_document(store, "all", {"manifests": [{"digest": child}]}, INDEX)
+    signature = put_document(store, "s", {"layers": [], "subject": {"digest": index}})
+    of_lost = put_document(store, "t", {"layers": [], "subject": {"digest": lost}})
+    for tag in ("v1", "x", "y", "s", "t"):
+        store.remove_tag("alice/app", tag)
+    now = time.time() + 1
+    assert store.garbage(now) == {} and store.collect(now) == {}
+    assert store.remove_untagged(time.time() - 60) == [], "they may be waiting for their index"
+    expected = [("alice/app", digest) for digest in sorted((old, lost, of_lost))]
+    assert store.untagged(now) == expected == store.remove_untagged(now)
+    assert {old, lost, of_lost} < store.collect(now).keys()
+    assert all(store.resolve("alice/app", one) == one for one in (new, child, index, signature))
+    assert list(store.referrers("alice/app", lost)) == []
+
+
+def put_document(store: RegistryStore, tag: str, document: dict[str, object], media_type: str = TYPE) -> str:
+    data = json.dumps({"schemaVersion": 2, "mediaType": media_type, **document}).encode()
+    if "layers" in document:
+        config = {"digest": put_blob(store, tag.encode())}
+        data = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": config, **document}).encode()
+    entry = Entry.read(data, media_type)
+    store.put_manifest("alice/app", data, entry, tags=[tag])
+    return entry.digest
+
+
+def aged(store: RegistryStore, repository: str, digest: str) -> Path:
+    """Make it look as if a blob had come into the repository long ago."""
+    link = store.root / "repositories" / repository / "_blobs" / digest.replace(":", "/")
+    os.utime(link, (0, 0))
+    return link
+
+
+@pytest.mark.parametrize("how", ["asked for", "mounted", "pushed again"])
+def test_what_a_client_was_told_is_here_is_spared_again(tmp_path: Path, how: str) -> None:
+    store = RegistryStore(tmp_path)
+    digest = put_blob(store, b"old")
+    link = aged(store, "alice/app", digest)
+    match how:
+        case "asked for":
+            assert store.keep_blob("alice/app", digest) == 3
+        case "mounted":
+            assert store.mount("bob/app", digest, "alice/app")
+        case _:
+            put_blob(store, b"old")
+    assert store.collect(time.time() - 60) == {}
+    for repository in ("alice/app", "bob/app"):
+        if store.has_blob(repository, digest):
+            aged(store, repository, digest)
+    assert store.collect(time.time() - 60) == {digest: 3}
+    assert not link.exists() and not store.has_blob("bob/app", digest)
+
+
+def test_a_manifest_that_is_damaged_keeps_the_blobs_that_it_may_have_named(tmp_path: Path) -> None:
+    store = RegistryStore(tmp_path)
+    digest = put_image(store, b"layer", tag="v1")
+    aged(store, "alice/app", put_blob(store, b"layer"))
+    store.blobs.path(digest).write_bytes(b"")
+    assert store.collect(time.time() + 1) == {}
+
+
+def test_garbage_is_collected_beside_pushes_by_another_process(server: Address, root: Path) -> None:
+    """Without any grace: so a push may be told that its blob is gone, but what was acknowledged is whole."""
+    program = """if True:
+        import sys, time
+        from pathlib import Path
+        from dockersim.registry.server.repositories import RegistryStore
+        store, freed = RegistryStore(Path(sys.argv[1])), 0
+        print("ready", flush=True)
+        while sys.stdin.read(1):
+            freed += len(store.collect(time.time() + 1))
+        print(freed)
+    """
+    command = [sys.executable, "-c", program, str(root)]
+    collector = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert collector.stdin is not None and collector.stdout is not None
+    collector.stdout.readline()
+
+    def push(number: int) -> None:
+        with Client(server.url, f"writer{number}/app") as client:
+            for turn in range(12):
+                image = Image.of(b"shared by all", f"{number} {turn}".encode(), name=str(turn))
+                push_in_the_end(client, image)
+                assert client.pull("v1") == image.digest
+                client.delete(image)
+
+    with ThreadPoolExecutor(3) as pool:
+        pushes = [pool.submit(push, number) for number in range(3)]
+        while not all(one.done() for one in pushes):
+            collector.stdin.write("x")
+            collector.stdin.flush()
+            wait(pushes, timeout=0.1)
+    freed = collector.communicate()[0]
+    for one in pushes:
+        one.result()
+    assert int(freed) > 0, "nothing was collected, so nothing was tested"
+
+
+def push_in_the_end(client: Client, image: Image) -> None:
+    """Push, and again if a blob was collected before the manifest came."""
+    while True:
+        try:
+            return client.push(image, "v1")
+        except Refused as refused:
+            assert "BLOB_UNKNOWN" in str(refused)
+
+
+def test_a_registry_that_runs_keeps_house_by_itself(tmp_path: Path) -> None:
+    store = RegistryStore(tmp_path)
+    with keeping_house(store, 0.01):
+        upload, young = store.start_upload("alice/app"), store.start_upload("alice/app")
+        garbage, waiting = put_blob(store, b"garbage"), put_blob(store, b"waiting")
+        os.utime(upload.path, (0, 0))
+        aged(store, "alice/app", garbage)
+        until = time.monotonic() + 30
+        while upload.path.exists() or store.has_blob("alice/app", garbage):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    assert young.path.exists() and store.has_blob("alice/app", waiting)
+    assert not [thread for thread in threading.enumerate() if thread.name == "housekeeping"]
 
 
 def test_a_finished_session_does_not_come_to_life_again(tmp_path: Path) -> None:

@@ -74,6 +74,8 @@ def pull(
     pairs = dict(zip(config.diff_ids, manifest.layers, strict=True))  # a layer may well be in an image twice
     works = [partial(_pull_layer, client, name, *pair, content, layers) for pair in pairs.items()]
     yield from abreast(works, DOWNLOADS)
+    # Again, as a slow pull outlives what sweeps spare as young; the layers are the caller's to protect as they come.
+    _fetch_config(client, name, manifest, content)
     # Last, as in a push: a manifest in the store means a whole image.
     content.put(data)
     return found

@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
+from dockersim.content.disk import told_plainly
 from dockersim.registry.plans import LATER
-
-if TYPE_CHECKING:
-    from dockersim.registry.server.repositories import RegistryStore
+from dockersim.registry.server.repositories import RegistryStore
 
 INTERVAL_SECONDS: Final = 3600
 
@@ -27,6 +27,17 @@ def tidy(store: RegistryStore, now: float) -> int:
     """Do the housework once; return how many bytes that freed."""
     freed = store.expire_uploads(now - ABANDONED_SECONDS)
     return freed + sum(store.collect(now - LATER).values())
+
+
+def remove_untagged(root: Path, now: float, *, dry_run: bool) -> list[str]:
+    """Remove from a registry's directory the manifests that no tag leads to, or only find them; return their names.
+
+    May be done while the registry serves. What has come within the hour may be waiting for its tag or index, and stays.
+    """
+    store = RegistryStore(root)
+    with told_plainly("remove manifests from", root):
+        found = (store.untagged if dry_run else store.remove_untagged)(now - LATER)
+    return [f"{repository}@{digest}" for repository, digest in found]
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS: Final = 4096
-"""A class of 300, each with docker's five uploads at once, and room. What an idle connection costs is 20 kB."""
+"""A class of 300, each with docker's five uploads at once, and room. An idle connection costs 20 kB, one whose client
+does not take its answer twice ``blobs.READ``."""
 
 FILES_FOR_EACH: Final = 2
 """Its socket, and the blob that is being sent."""

@@ -151,13 +151,10 @@ class RegistryStore:
         """Remove a manifest and every tag that points at it; raise MANIFEST_UNKNOWN."""
         with self._linking():
             self.resolve(repository, digest)
-            entry = self._entry(repository, digest)
             for tag in self.tags(repository):
                 if self._tagged(repository, tag) == digest:
                     (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
-            if entry.subject:
-                self._referrer(repository, entry.subject, digest).unlink(missing_ok=True)
-            self._link(repository, "_manifests", digest).unlink(missing_ok=True)
+            self._forget_manifest(repository, digest)
 
     # Listings
 
@@ -180,8 +177,9 @@ class RegistryStore:
         """Describe every manifest that has ``subject`` as its subject, whether that exists or not, by digest."""
         folder = self._referrer(repository, subject, "").parent
         for digest in sorted(name.replace("-", ":", 1) for name in _names(folder)):
-            if digest > after and self._link(repository, "_manifests", digest).is_file():
-                yield referred(*self.manifest(repository, digest), digest)
+            there = digest > after and self._link(repository, "_manifests", digest).is_file()
+            if there and (found := self._found(repository, digest)) is not None:
+                yield referred(*found, digest)
 
     # Garbage
 
@@ -194,6 +192,18 @@ class RegistryStore:
         for repository in self._walk():
             live |= self._live(repository, before)
         return {digest: self.blobs.size(digest) or 0 for digest in self.blobs.all() if digest not in live}
+
+    def untagged(self, before: float) -> list[tuple[str, str]]:
+        """Find the manifests that no tag leads to: repository and digest. Those of after ``before`` stay, too."""
+        return [(name, digest) for name in self._walk() for digest in sorted(self._untagged(name, before))]
+
+    def remove_untagged(self, before: float) -> list[tuple[str, str]]:
+        """Remove the manifests that no tag leads to; return repositories and digests."""
+        with self._linking():
+            found = self.untagged(before)
+            for repository, digest in found:
+                self._forget_manifest(repository, digest)
+        return found
 
     def collect(self, before: float) -> dict[str, int]:
         """Remove the garbage; return what was freed. Pushes wait meanwhile, pulls do not."""
@@ -224,14 +234,46 @@ class RegistryStore:
 
     def _live(self, repository: str, before: float) -> set[str]:
         """Find the blobs that a repository still needs, or may be about to need."""
-        manifests, blobs = list(self._links(repository, "_manifests")), list(self._links(repository, "_blobs"))
-        live = {*manifests, *(blob for blob in blobs if self._since(repository, blob) > before)}
+        manifests, blobs = set(self._links(repository, "_manifests")), set(self._links(repository, "_blobs"))
+        live = manifests | {blob for blob in blobs if self._since(repository, "_blobs", blob) > before}
         for digest in manifests:
             try:
                 live.update(self._entry(repository, digest).blobs)
             except Problem:  # damaged: it might have named any of them
-                return live.union(blobs)
+                return live | blobs
         return live
+
+    def _untagged(self, repository: str, before: float) -> set[str]:
+        """Find the manifests that no tag leads to, by way of an index, or of a manifest that refers to another.
+
+        Those that came after the time ``before`` may be waiting for their index. None where one cannot be read.
+        """
+        try:
+            entries = {digest: self._entry(repository, digest) for digest in self._links(repository, "_manifests")}
+        except Problem:
+            return set()
+        kept = {self._tagged(repository, tag) for tag in _names(self._repositories / repository / "_tags")}
+        kept |= {digest for digest in entries if self._since(repository, "_manifests", digest) > before}
+        while True:
+            led_to = {child for digest in kept & entries.keys() for child in entries[digest].manifests}
+            led_to |= {digest for digest, entry in entries.items() if entry.subject in kept}
+            if led_to <= kept:
+                return entries.keys() - kept
+            kept |= led_to
+
+    def _forget_manifest(self, repository: str, digest: str) -> None:
+        try:
+            if subject := self._entry(repository, digest).subject:
+                self._referrer(repository, subject, digest).unlink(missing_ok=True)
+        except Problem:
+            pass  # damaged: what it referred to lists it no more without its link
+        self._link(repository, "_manifests", digest).unlink(missing_ok=True)
+
+    def _found(self, repository: str, digest: str) -> tuple[bytes, str] | None:
+        try:
+            return self.manifest(repository, digest)
+        except Problem:  # removed meanwhile, or damaged
+            return None
 
     def _entry(self, repository: str, digest: str) -> Entry:
         return Entry.read(*self.manifest(repository, digest), digest)
@@ -252,8 +294,9 @@ class RegistryStore:
             lock(file.fileno())
             yield
 
-    def _since(self, repository: str, digest: str) -> float:
-        return self._link(repository, "_blobs", digest).stat().st_mtime
+    def _since(self, repository: str, kind: str, digest: str) -> float:
+        status = _status(self._link(repository, kind, digest))
+        return status.st_mtime if status else 0.0
 
     def _link(self, repository: str, kind: str, digest: str) -> Path:
         algorithm, _, encoded = digest.partition(":")

@@ -28,7 +28,6 @@ from msgspec import Struct, to_builtins
 from dockersim.content.disk import told_plainly
 from dockersim.errors import RegistryError
 from dockersim.locks import try_lock
-from dockersim.registry.server.housekeeping import keeping_house
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -98,6 +97,7 @@ def serve(root: Path, host: str = LOOPBACK, port: int = 0, *, open_to_network: b
     """
     import uvicorn
 
+    from dockersim.registry.server.housekeeping import keeping_house
     from dockersim.registry.server.patience import Patience, most_connections, protocol
 
     with told_plainly("serve from", root):
