@@ -61,19 +61,17 @@ def garbage_collect(session: Session, dry_run: bool, everything: bool, delete_un
     Mark and sweep: all manifests are read, the blobs that they name are marked, the others are removed. An image whose
     tag was given to another is still there, by its digest, unless --delete-untagged is given.
     """
-    shipping = session.engine().shipping
-    address = shipping.practice_registry()
-    if delete_untagged and not _untagged_removed(session, shipping.registry_root, dry_run=dry_run, force=force):
+    root = session.engine().shipping.registry_root
+    if delete_untagged and not _untagged_removed(session, root, dry_run=dry_run, force=force):
         return
-    plan = plan_collection(address, spare_young=not everything)
+    plan = plan_collection(root, spare_young=not everything)
     told = "\n".join(collection_lines(plan))
     if dry_run or force or not plan.freed:
         click.echo(told)
     elif not session.confirmed(told):
         return
     if plan.freed and not dry_run:
-        done = collect(address, shipping.registry_root, plan, spare_young=not everything)
-        click.echo(collected_line(done))
+        click.echo(collected_line(collect(root, spare_young=not everything)))
 
 
 def _untagged_removed(session: Session, root: Path, *, dry_run: bool, force: bool) -> bool:
@@ -96,4 +94,4 @@ def _plan(session: Session, reference: Reference) -> Removal:
         raise RegistryError(
             f"{endpoint.title} is not the practice registry", hint="what it frees, and when, only it knows"
         )
-    return plan_removal(shipping.practice_registry(), reference.repository, reference.digest or reference.tag)
+    return plan_removal(shipping.registry_root, reference.repository, reference.digest or reference.tag)

@@ -67,11 +67,8 @@ def collection_lines(plan: Collection) -> Iterator[str]:
 
 def collected_line(collected: Collected) -> str:
     """Say what garbage collection has done."""
-    freed = human_size(sum(collected.freed.values()))
-    return (
-        f"Freed {freed} in {len(collected.freed)} blobs: "
-        f"the disk held {human_size(collected.before)}, and holds {human_size(collected.after)} now."
-    )
+    held = f"the disk held {human_size(collected.before, 4)}, and holds {human_size(collected.after, 4)} now"
+    return f"Total reclaimed space: {human_size(collected.freed, 4)}; {held}."
 
 
 def _blob_lines(blobs: Sequence[Blob]) -> Iterator[str]:

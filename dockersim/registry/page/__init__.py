@@ -7,7 +7,7 @@ manifest and the config are shown field by field, a layer with whoever shares it
     visitors    who may look, and whether a form was sent from here
     markup, layout, documents, meanings   values to HTML
     home, image, freeing, log             the pages
-    requests    the addresses
+    visit, requests, orders               the addresses, and who may change something
 
 The law: everything shown is escaped, since whoever pushes chose it; nothing is loaded from elsewhere; every address
 is relative; what changes the registry is explained first, and needs the same rights as a push.

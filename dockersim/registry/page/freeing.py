@@ -20,6 +20,7 @@ from dockersim.registry.page.layout import (
 )
 from dockersim.registry.page.markup import Content, Markup, address, element, join, link
 from dockersim.registry.plans import Blob, Collection, Holder, Removal
+from dockersim.registry.upkeep import Collected
 from dockersim.sizes import human_size
 
 
@@ -56,7 +57,7 @@ def removed(plan: Removal) -> Markup:
         gone = paragraph("The tag is gone; the manifest is still there, and can be pulled by its digest.")
         by_digest = link("Look at the manifest", address("image", repository=plan.repository, name=plan.digest))
         return join(gone, paragraph(by_digest, " or go ", link("to the repositories", HOME), "."))
-    left = f"{human_size(plan.bytes_freed)} in {counted(len(plan.freed), 'blob')}"
+    left = _amount(plan.bytes_freed, len(plan.freed))
     said = paragraph("The manifest is gone, and so are its tags. The disk is as full as before: "
                      f"{left} wait for garbage collection.")  # fmt: skip
     return join(said, paragraph(link("Go on to garbage collection", "garbage"), " or ",
@@ -80,8 +81,8 @@ def _of_manifest(plan: Removal) -> Markup:
     total = sum(blob.size for blob in plan.kept)
     sums = facts(
         ("Tags that go", tags or "none: it has no tag"),
-        ("Unnamed then", f"{human_size(plan.bytes_freed)} in {counted(len(plan.freed), 'blob')}"),
-        ("Still needed", f"{human_size(total)} in {counted(len(plan.kept), 'blob')}"),
+        ("Unnamed then", _amount(plan.bytes_freed, len(plan.freed))),
+        ("Still needed", _amount(total, len(plan.kept))),
     )
     lead = paragraph("No blob is removed yet. A blob may belong to other images too, in any repository; only garbage "
                      "collection, which reads all manifests, may remove one.")  # fmt: skip
@@ -124,11 +125,12 @@ def _named(holders: tuple[Holder, ...]) -> Markup:
 def garbage(plan: Collection, form: Form, *, spare_young: bool) -> Markup:
     """Write what garbage collection would free, and the form that does it."""
     lead = paragraph("Mark and sweep: all manifests are read, every blob that one of them names is marked, and what "
-                     "has no mark can go.")  # fmt: skip
+                     "has no mark can go. The registry does so by itself every hour; here it can be done "
+                     "now.")  # fmt: skip
     sums = facts(
-        ("Marked, so kept", f"{human_size(plan.kept_bytes)} in {counted(plan.kept_blobs, 'blob')}"),
-        ("Would be freed", f"{human_size(plan.bytes_freed)} in {counted(len(plan.freed), 'blob')}"),
-        ("Unnamed but young", f"{human_size(plan.bytes_waiting)} in {counted(len(plan.waiting), 'blob')}"),
+        ("Marked, so kept", _amount(plan.kept_bytes, plan.kept_blobs)),
+        ("Would be freed", _amount(plan.bytes_freed, len(plan.freed))),
+        ("Unnamed but young", _amount(plan.bytes_waiting, len(plan.waiting))),
     )
     young = "no" if spare_young else "yes"
     button = _confirm("garbage", f"Free {human_size(plan.bytes_freed)}", form, young=young) if plan.freed else ""
@@ -136,10 +138,10 @@ def garbage(plan: Collection, form: Form, *, spare_young: bool) -> Markup:
     return join(_error(form), section("The plan", lead, sums, nothing, _sweep(plan), _waiting(plan)), button)
 
 
-def collected(freed: int, count: int, before: int, after: int) -> Markup:
-    """Write what garbage collection has done; ``before`` and ``after`` are the bytes of all blobs on the disk."""
-    sums = facts(("Freed", f"{human_size(freed)} in {counted(count, 'blob')}"),
-                 ("Blobs on the disk before", human_size(before)), ("And now", human_size(after)))  # fmt: skip
+def collected(done: Collected) -> Markup:
+    """Write what garbage collection has done."""
+    sums = facts(("Freed", human_size(done.freed)), ("Blobs on the disk before", human_size(done.before)),
+                 ("And now", human_size(done.after)))  # fmt: skip
     return join(sums, paragraph(link("Go to the repositories", HOME), "."))
 
 
@@ -160,6 +162,10 @@ def _waiting(plan: Collection) -> Content:
 def _unnamed(caption: str, blobs: tuple[Blob, ...]) -> Markup:
     rows = ((blob.what, human_size(blob.size), short(blob.digest)) for blob in blobs)
     return table(caption, ("It looks like", "Size", "Digest"), rows, seen=True)
+
+
+def _amount(size: int, count: int) -> str:
+    return f"{human_size(size)} in {counted(count, 'blob')}"
 
 
 # ---------------------------------------------------------------- forms

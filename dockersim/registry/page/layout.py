@@ -19,7 +19,6 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Frame-Options": "DENY",
     # Not "no-referrer": with that a browser sends forms with "Origin: null".
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }

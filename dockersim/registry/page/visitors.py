@@ -57,15 +57,11 @@ class Visitors:
         """Tell whether whoever asks may see the page, by whatever name the browser calls us."""
         return bool(self.session_of(request)) or _same(request.query_params.get("key", ""), self.key)
 
-    def cookie(self, session: str) -> str:
-        """Write a session as a browser brings it."""
-        return f"{self._cookie}={session}"
-
     def greet(self, request: Request, response: Response, session: str) -> None:
         """Give the browser its session. Strict: no page elsewhere can make the browser bring it."""
         if self.session_of(request) != session:
             # Without a path it holds from this page's folder on, which behind a proxy is not "/".
-            response.headers.append("Set-Cookie", f"{self.cookie(session)}; HttpOnly; SameSite=Strict")
+            response.headers.append("Set-Cookie", f"{self._cookie}={session}; HttpOnly; SameSite=Strict")
 
     def seal(self, session: str, plan: str) -> str:
         """Make the seal for the form that confirms a plan."""

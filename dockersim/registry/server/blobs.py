@@ -69,6 +69,10 @@ class Blobs:
             if folder.is_dir():
                 yield from (f"{algorithm}:{entry.name}" for entry in os.scandir(folder))
 
+    def bytes(self) -> int:
+        """Add up everything stored."""
+        return sum(self.size(digest) or 0 for digest in self.all())
+
     def remove(self, digest: str) -> int:
         """Delete a blob; return the bytes freed."""
         size = self.size(digest) or 0
