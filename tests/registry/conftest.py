@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -88,10 +89,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
 @pytest.fixture(scope="module")
 def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Debian's docker-registry with deletes enabled: the address."""
+    with docker_registry(tmp_path_factory.mktemp("debian")) as address:
+        yield f"http://{address}"
+
+
+@contextmanager
+def docker_registry(folder: Path, more: str = "", authority: Path | None = None) -> Iterator[str]:
+    """Serve Debian's docker-registry from a folder; ``more`` of its config stands below ``http:``.
+
+    ``authority`` is the file of the one that has signed its certificate, if it has one.
+    """
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed")
-    folder = tmp_path_factory.mktemp("debian")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -99,23 +109,24 @@ def debian_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     config.write_text(
         f"version: 0.1\nlog: {{level: error}}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+        f"http:\n  addr: '127.0.0.1:{port}'\n{more}"
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
     try:
-        _wait(f"http://127.0.0.1:{port}/v2/")
-        yield f"http://127.0.0.1:{port}"
+        _wait(f"{'https' if authority else 'http'}://127.0.0.1:{port}/v2/", authority)
+        yield f"127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
 
-def _wait(url: str) -> None:
+def _wait(url: str, authority: Path | None) -> None:
+    trusted = ssl.create_default_context(cafile=authority) if authority else True
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
-            httpx.get(url, trust_env=False)
+            httpx.get(url, trust_env=False, verify=trusted)
             return
         except httpx.TransportError:
             time.sleep(0.05)
