@@ -21,7 +21,8 @@ from dockersim.errors import BuildError, ContentError, DockersimError, StoreErro
 from dockersim.oci import Index, Manifest, media_types
 from dockersim.registry.server.service import make_app
 from dockersim.solver import CacheMoved, Event, State
-from tests.registry.conftest import debian_registry, serving
+from tests.registry.conftest import debian_registry
+from tests.registry.servers import serving
 
 from .conftest import MakeEngine
 
