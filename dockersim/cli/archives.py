@@ -1,4 +1,4 @@
-"""``dockersim save``, ``load`` and ``import``: images in files."""
+"""``dockersim save``, ``load``, ``export`` and ``import``: images and file systems in files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from dockersim.cli.session import Session, pass_session
+from dockersim.engine.exporting import export_container
 from dockersim.engine.store import machine_platform
 from dockersim.errors import DockersimError
 from dockersim.images import import_rootfs, save_docker, save_oci
@@ -59,6 +60,23 @@ def load(session: Session, source: Path | None, quiet: bool, platform: str | Non
         loaded = load_archive(session.engine().store.images, stream, Platform.parse(platform or machine_platform()))
     for image in () if quiet else loaded:
         click.echo(str(image))
+
+
+@click.command()
+@click.argument("name", metavar="CONTAINER")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a file, instead of STDOUT")
+@pass_session
+def export(session: Session, name: str, output: Path | None) -> None:
+    """Export a container's filesystem as a tar archive: its image's layers and what it changed, in one."""
+    if output is None and sys.stdout.isatty():
+        raise DockersimError("cowardly refusing to save to a terminal", hint="use the -o flag or redirect")
+    engine = session.engine()
+    engine.containers.get(name)  # one that is missing is told before the file is made
+    if output is None:
+        export_container(engine, name, sys.stdout.buffer)
+        return
+    with replacing(output) as file:
+        export_container(engine, name, file)
 
 
 @click.command("import")

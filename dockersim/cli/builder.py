@@ -27,6 +27,11 @@ def prune(session: Session, everything: bool, force: bool) -> None:
     engine = session.engine()
     pruned = prune_cache(engine.store, everything=everything)
     if pruned.objects:
-        names = (name.removeprefix("sha256:")[:_SHOWN] for name in pruned.objects)
+        names = map(shown_name, pruned.objects)
         click.echo("\n".join(["Deleted build cache objects:", *names, ""]))
     click.echo(f"Total reclaimed space: {human_size(pruned.size + sweep(engine).size, 4)}")
+
+
+def shown_name(name: str) -> str:
+    """Write the name of a cache record."""
+    return name.removeprefix("sha256:")[:_SHOWN]

@@ -163,7 +163,9 @@ def ps(
     most = 1 if latest else last
     found = session.engine().containers.list(all=everything or most >= 0 or _asks_for_status(filters))
     chosen = [container for container in found if all(_passes(container, one) for one in filters)]
-    rows = [_row(container, truncate=not no_trunc) for container in (chosen[:most] if most >= 0 else chosen)]
+    rows = [
+        container_fields(container, truncate=not no_trunc) for container in (chosen[:most] if most >= 0 else chosen)
+    ]
     if quiet:
         for row in rows:
             click.echo(row["ID"])
@@ -293,7 +295,7 @@ def _lines(file: Path) -> list[str]:
 # ---------------------------------------------------------------- showing
 
 
-def _row(container: Container, *, truncate: bool) -> dict[str, str]:
+def container_fields(container: Container, *, truncate: bool) -> dict[str, str]:
     seconds = age(container.record.created)
     return {
         "ID": container.short_id if truncate else container.id,

@@ -1,4 +1,4 @@
-"""``dockersim images``, ``history``, ``tag``, ``rmi`` and ``image prune``."""
+"""``dockersim images``, ``history``, ``tag`` and ``rmi``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import click
 
 from dockersim.bases.resolution import stand_in_note
 from dockersim.cli.boundary import FAILED, Ended
-from dockersim.cli.session import Session, age, pass_session
+from dockersim.cli.filters import IMAGES, choose_images, read_filters
+from dockersim.cli.session import Session, age, clock_time, pass_session, whole_seconds
 from dockersim.digest import short
-from dockersim.engine.pruning import sweep
-from dockersim.errors import DockersimError, ImageError
+from dockersim.errors import DockersimError, ImageError, InvalidReference
 from dockersim.images import HistoryRow as Step
 from dockersim.images import Image
 from dockersim.images import history as history_of
-from dockersim.oci import Reference
-from dockersim.views.tables import HistoryRow, ImageRow, history_table, images_table, table
+from dockersim.oci import Reference, parse_reference
+from dockersim.views.tables import NO_LAYER, HistoryRow, ImageRow, history_table, images_table, table
 from dockersim.views.template import render_rows
 from dockersim.views.units import human_size, human_time
 
@@ -35,7 +35,18 @@ _HEADER: Final = {
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
+    "Containers": "CONTAINERS",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
+    "VirtualSize": "SIZE",
+}
+_HISTORY_HEADER: Final = {
+    "ID": "IMAGE",
+    "Layer": "LAYER",
+    "CreatedSince": "CREATED",
+    "CreatedAt": "CREATED AT",
     "CreatedBy": "CREATED BY",
+    "Size": "SIZE",
     "Comment": "COMMENT",
 }
 
@@ -44,7 +55,8 @@ _HEADER: Final = {
 @click.argument("pattern", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.option("-a", "--all", "everything", is_flag=True, help="Show all images (here as in BuildKit, none are hidden)")
 @click.option("--digests", is_flag=True, help="Show digests")
-@click.option("-f", "--filter", "filters", multiple=True, help="Filter output: dangling=, label=, reference=")
+@click.option("-f", "--filter", "conditions", multiple=True,
+              help="Filter output: dangling=, label=, before=, since=, reference=, until=")  # fmt: skip
 @click.option("--format", "template", help="Format output: table, json, or a Go template")
 @click.option("--no-trunc", is_flag=True, help="Don't truncate output")
 @click.option("-q", "--quiet", is_flag=True, help="Only show image IDs")
@@ -54,16 +66,16 @@ def images(
     pattern: str | None,
     everything: bool,
     digests: bool,
-    filters: tuple[str, ...],
+    conditions: tuple[str, ...],
     template: str | None,
     no_trunc: bool,
     quiet: bool,
 ) -> None:
     """List images."""
-    found = [image for image in session.engine().store.images.list() if all(_passes(image, one) for one in filters)]
+    found = choose_images(session.engine().store.images, read_filters(conditions, IMAGES))
     shown = list(_rows(found, pattern, truncate=not no_trunc))
     if quiet:
-        _print_lines(dict.fromkeys(row["ID"] for _, row in shown))
+        print_lines(dict.fromkeys(row["ID"] for _, row in shown))
         return
     if template and template != "table":
         click.echo(render_rows(template, (row for _, row in shown), _HEADER))
@@ -85,21 +97,29 @@ def images(
 @click.command()
 @click.argument("name", metavar="IMAGE")
 @click.option("--format", "template", help="Format output: table, json, or a Go template")
-@click.option("-H", "--human/--no-human", default=True, help="Print sizes and dates in human readable format")
+@click.option("-H", "--human", default=True, type=bool, is_flag=False, flag_value=True,
+              help="Print sizes and dates in human readable format; --human=false for plain numbers")  # fmt: skip
 @click.option("--no-trunc", is_flag=True, help="Don't truncate output")
 @click.option("-q", "--quiet", is_flag=True, help="Only show image IDs")
 @pass_session
 def history(session: Session, name: str, template: str | None, human: bool, no_trunc: bool, quiet: bool) -> None:
-    """Show the history of an image, latest step first."""
+    """Show the history of an image, latest step first, with the layer that each step made.
+
+    A step that changed only the config has made none, and shows <empty>.
+    """
     steps = history_of(session.engine().store.images.get(name))
     rows = [_history_row(step, human=human, truncate=not no_trunc) for step in steps]
+    ids = [shown_id(step.id, truncate=not no_trunc) for step in steps]
     if quiet:
-        _print_lines(row.image for row in rows)
+        print_lines(filter(None, ids))
     elif template and template != "table":
-        fields = ({**_history_fields(row), "CreatedAt": step.created} for row, step in zip(rows, steps, strict=True))
-        click.echo(render_rows(template, fields, _HEADER | {"ID": "IMAGE"}))
+        fields = (
+            {**_history_fields(row), "ID": image_id, "CreatedAt": whole_seconds(step.created)}
+            for row, step, image_id in zip(rows, steps, ids, strict=True)
+        )
+        click.echo(render_rows(template, fields, _HISTORY_HEADER))
     else:
-        click.echo(history_table(rows, truncate=not no_trunc))
+        click.echo(history_table(rows, truncate=not no_trunc, human=human))
 
 
 @click.command()
@@ -108,6 +128,11 @@ def history(session: Session, name: str, template: str | None, human: bool, no_t
 @pass_session
 def tag(session: Session, source: str, target: str) -> None:
     """Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE."""
+    try:
+        parse_reference(target)
+    except InvalidReference as error:
+        wrong = f'Error parsing reference: "{target}" is not a valid repository/tag: {error.message}'
+        raise InvalidReference(wrong, hint=error.hint) from error
     session.engine().store.images.tag(source, target)
 
 
@@ -124,30 +149,12 @@ def rmi(session: Session, names: tuple[str, ...], force: bool, no_prune: bool) -
     for name in names:
         try:
             _check_unused(engine, name, force=force)
-            _print_lines(map(str, store.remove(name, force=force)))
+            print_lines(map(str, store.remove(name, force=force)))
         except DockersimError as error:
             click.echo(str(error), err=True)
             failed = True
     if failed:
         raise Ended(FAILED)
-
-
-@click.command()
-@click.option("-a", "--all", "everything", is_flag=True, help="Remove all unused images, not just dangling ones")
-@click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation")
-@pass_session
-def prune(session: Session, everything: bool, force: bool) -> None:
-    """Remove unused images, and the layers that neither an image nor the build cache needs."""
-    what = "all images without at least one container associated to them" if everything else "all dangling images"
-    if not force and not session.confirmed(f"WARNING! This will remove {what}."):
-        return
-    store = session.engine().store
-    used = images_in_use(session.engine())
-    doomed = [image for image in store.images.list() if (everything or image.dangling) and image.id not in used]
-    removed = [str(line) for image in doomed for line in store.images.remove(image.id, force=True)]
-    if removed:
-        click.echo("\n".join(["Deleted Images:", *removed, ""]))
-    click.echo(f"Total reclaimed space: {human_size(sweep(session.engine()).size, 4)}")
 
 
 # ---------------------------------------------------------------- rows
@@ -156,7 +163,7 @@ def prune(session: Session, everything: bool, force: bool) -> None:
 def _rows(found: Iterable[Image], pattern: str | None, *, truncate: bool) -> Iterator[tuple[Image, dict[str, Any]]]:
     for image in found:
         for reference in _names(image, pattern):
-            yield image, _image_fields(image, reference, truncate=truncate)
+            yield image, image_fields(image, reference, truncate=truncate)
 
 
 def _names(image: Image, pattern: str | None) -> list[Reference | None]:
@@ -166,18 +173,28 @@ def _names(image: Image, pattern: str | None) -> list[Reference | None]:
     return [name for name in image.names if name.matches(pattern)]
 
 
-def _image_fields(image: Image, name: Reference | None, *, truncate: bool) -> dict[str, Any]:
+def image_fields(image: Image, name: Reference | None, *, truncate: bool) -> dict[str, Any]:
     digest = next((one.digest for one in image.digests if name is None or one.name == name.name), "")
     seconds = age(image.created)
     return {
         "Repository": name.familiar_name if name else NONE,
         "Tag": name.tag if name else NONE,
         "Digest": digest or NONE,
-        "ID": short(image.id) if truncate else image.id,
+        "ID": shown_id(image.id, truncate=truncate),
         "CreatedSince": "N/A" if seconds is None else human_time(seconds),
-        "CreatedAt": image.created,
+        "CreatedAt": clock_time(image.created),
         "Size": human_size(image.size),
+        "VirtualSize": human_size(image.size),
+        # As docker, which works them out for system df alone.
+        "Containers": "N/A",
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
     }
+
+
+def shown_id(full: str, *, truncate: bool) -> str:
+    """Write an id or a digest as docker's columns do; "" stays ""."""
+    return short(full) if full and truncate else full
 
 
 def _stand_in_lines(shown: Iterable[tuple[Image, dict[str, Any]]]) -> Iterator[str]:
@@ -190,14 +207,14 @@ def _stand_in_lines(shown: Iterable[tuple[Image, dict[str, Any]]]) -> Iterator[s
 def _history_row(step: Step, *, human: bool, truncate: bool) -> HistoryRow:
     seconds = age(step.created)
     created = "N/A" if seconds is None else human_time(seconds)
-    image_id = short(step.id) if truncate else step.id
+    layer = shown_id(step.layer, truncate=truncate) if step.layer else NO_LAYER
     size = human_size(step.size) if human else str(step.size)
-    return HistoryRow(image_id, created if human else step.created, step.created_by, size, step.comment)
+    return HistoryRow(layer, created if human else whole_seconds(step.created), step.created_by, size, step.comment)
 
 
 def _history_fields(row: HistoryRow) -> dict[str, Any]:
     return {
-        "ID": row.image,
+        "Layer": row.layer,
         "CreatedSince": row.created,
         "CreatedBy": row.created_by,
         "Size": row.size,
@@ -208,42 +225,33 @@ def _history_fields(row: HistoryRow) -> dict[str, Any]:
 # ---------------------------------------------------------------- choosing
 
 
-def _passes(image: Image, condition: str) -> bool:
-    """Tell whether an image passes one ``--filter``. Raises DockersimError for a filter that there is not."""
-    key, _, value = condition.partition("=")
-    if key == "dangling":
-        return image.dangling is (value.lower() in ("true", "1"))
-    if key == "reference":
-        return any(name.matches(value) for name in image.names)
-    if key == "label":
-        name, equals, wanted = value.partition("=")
-        labels = dict(image.config.config.labels)
-        return name in labels and (not equals or labels[name] == wanted)
-    raise DockersimError(f"invalid filter '{condition}'", hint="there are dangling=, label= and reference=")
-
-
 def _check_unused(engine: Engine, name: str, *, force: bool) -> None:
     """Raise ImageError if a container needs the image that would go (moby, daemon/images/image_delete.go)."""
     image, reference = engine.store.images.find(name)
     if reference is not None and len(image.names) > 1:
         return  # only a name goes
-    for container in engine.containers.list(all=True):
-        if container.image_id != image.id or (force and not container.state.running):
-            continue
-        state = "running" if container.state.running else "stopped"
-        remedy = "cannot be forced" if container.state.running else "must be forced"
+    users = [container for container in engine.containers.list(all=True) if container.image_id == image.id]
+    for container in users:
+        if container.state.running and (force or reference is None):
+            raise _conflict(image, "cannot be forced", f"running container {container.short_id}")
+    if users and not force:
+        if reference is None:
+            raise _conflict(image, "must be forced", f"stopped container {users[0].short_id}")
         raise ImageError(
-            f"conflict: unable to delete {image.short_id} ({remedy}) - image is being used by {state} container"
-            f" {container.short_id}",
+            f'conflict: unable to remove repository reference "{name}" (must force) - container'
+            f" {users[0].short_id} is using its referenced image {image.short_id}",
             hint="remove the container first",
         )
 
 
-def images_in_use(engine: Engine) -> set[str]:
-    """Give the ids of the images that containers were made of."""
-    return {container.image_id for container in engine.containers.list(all=True)}
+def _conflict(image: Image, remedy: str, user: str) -> ImageError:
+    return ImageError(
+        f"conflict: unable to delete {image.short_id} ({remedy}) - image is being used by {user}",
+        hint="remove the container first",
+    )
 
 
-def _print_lines(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
+    """Print each on a line of its own."""
     for line in lines:
         click.echo(line)

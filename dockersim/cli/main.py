@@ -37,8 +37,11 @@ MANAGEMENT: Final[Table] = {
     "builder": ("main:builder", "Manage builds"),
     "container": ("main:container", "Manage containers"),
     "image": ("main:image", "Manage images"),
+    "system": ("main:system", "Look at all of it, and tidy up"),
 }
 COMMANDS: Final[Table] = {
+    "diff": ("comparing:diff", "Inspect changes to a container's files, or what differs between two images"),
+    "export": ("archives:export", "Export a container's filesystem as a tar archive"),
     "history": ("images:history", "Show the history of an image"),
     "import": ("archives:import_", "Import the contents from a tarball to create a filesystem image"),
     "inspect": ("inspect:inspect", "Return low-level information on images and containers"),
@@ -66,12 +69,13 @@ BUILDER: Final[Table] = {
 }
 IMAGE: Final[Table] = {
     "build": COMMON["build"],
+    "diff": COMMANDS["diff"],
     "history": COMMANDS["history"],
     "import": COMMANDS["import"],
     "inspect": ("inspect:image_inspect", "Display detailed information on one or more images"),
     "load": COMMANDS["load"],
     "ls": COMMON["images"],
-    "prune": ("images:prune", "Remove unused images"),
+    "prune": ("pruning:images", "Remove unused images"),
     "pull": COMMON["pull"],
     "push": COMMON["push"],
     "rm": COMMANDS["rmi"],
@@ -79,13 +83,21 @@ IMAGE: Final[Table] = {
     "tag": COMMANDS["tag"],
 }
 CONTAINER: Final[Table] = {
+    "diff": COMMANDS["diff"],
     "exec": COMMON["exec"],
+    "export": COMMANDS["export"],
     "inspect": ("inspect:container_inspect", "Display detailed information on one or more containers"),
     "logs": COMMANDS["logs"],
     "ls": COMMON["ps"],
+    "prune": ("pruning:containers", "Remove all stopped containers"),
     "rm": COMMANDS["rm"],
     "run": COMMON["run"],
     "stop": COMMANDS["stop"],
+}
+SYSTEM: Final[Table] = {
+    "df": ("system:df", "Show disk usage"),
+    "info": COMMON["info"],
+    "prune": ("system:prune", "Remove unused data"),
 }
 BASE: Final[Table] = {
     "add": ("bases:add", "Make a base image"),
@@ -183,6 +195,7 @@ def _group(name: str, help_line: str, table: Table) -> Commands:
 builder = _group("builder", "Manage builds.", BUILDER)
 image = _group("image", "Manage images.", IMAGE)
 container = _group("container", "Manage containers.", CONTAINER)
+system = _group("system", "Look at all that is here, and tidy up.", SYSTEM)
 base = _group("base", "Base images that are made on this machine, without a registry.", BASE)
 registry = _group(
     "registry", "The practice registry: it plays Docker Hub on this machine, and needs no account.", REGISTRY

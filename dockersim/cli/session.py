@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from datetime import datetime
@@ -62,11 +63,15 @@ class Session:
     def confirmed(self, warning: str) -> bool:
         """Print what will be lost, and ask. Raises DockersimError if nobody is there to answer."""
         click.echo(warning)
-        if not self.can_ask:
+        try:
+            return bool(click.confirm("Are you sure you want to continue?", default=False, prompt_suffix=" "))
+        except click.Abort as error:
+            if self.can_ask or not isinstance(error.__context__, EOFError):
+                raise
             from dockersim.errors import DockersimError
 
-            raise DockersimError("nobody is there to confirm", hint="use --force")
-        return bool(click.confirm("Are you sure you want to continue?", default=False))
+            click.echo()  # ends the line of the question
+            raise DockersimError("nobody is there to confirm", hint="use --force") from error
 
     def note(self, text: str) -> None:
         """Print what is not the command's output: progress, warnings."""
@@ -95,6 +100,19 @@ def age(moment: str) -> float | None:
         return max(0.0, time.time() - datetime.fromisoformat(seconds + zone).timestamp())
     except ValueError:
         return None
+
+
+def whole_seconds(moment: str) -> str:
+    """Write an RFC 3339 time without the parts of a second, and no time at all as docker does."""
+    return re.sub(r"\.\d+", "", moment) or _SMALLEST_TIME
+
+
+def clock_time(moment: str) -> str:
+    """Write an RFC 3339 time by this machine's clock, as docker's ``CREATED AT``: ``2024-01-31 12:00:00 +0000 UTC``."""
+    seconds = age(moment)
+    if seconds is None:
+        return "N/A"
+    return f"{datetime.fromisoformat(whole_seconds(moment)).astimezone():%Y-%m-%d %H:%M:%S %z %Z}"
 
 
 def pairs(words: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
@@ -26,8 +26,12 @@ from dockersim.containers.spawn import CommandFailed, Shim, spawn
 from dockersim.containers.store import ContainerStore, NoSuchContainer
 from dockersim.digest import DiffID
 from dockersim.errors import ContainerError, DockersimError
+from dockersim.filesystem import content_bytes
 from dockersim.sandbox.contract import ProcessSpec, Sandbox, Stdio
 from dockersim.sandbox.nothing import check_can_run
+
+if TYPE_CHECKING:
+    from dockersim.containers.changes import ContainerFiles
 
 STOP_SECONDS = 10.0
 """How long docker stop waits before it kills."""
@@ -178,6 +182,17 @@ class Containers:
 
         container = self.get(name)
         return inspect(container, self._store.folder(container.id).at("log.json"))
+
+    def files(self, name: str) -> ContainerFiles:
+        """Give its files as they are now: what it changed, and what there is in all."""
+        from dockersim.containers.changes import ContainerFiles
+
+        record = self.get(name).record
+        return ContainerFiles(self._store.folder(record.id), [DiffID(one) for one in record.layers], self._parts.layers)
+
+    def size(self, container: Container) -> int:
+        """Count the bytes of the files that it has changed (docker's SizeRw)."""
+        return content_bytes(self.files(container.id).layer)
 
     def _look(self, record: Record) -> Container | None:
         """Look how it is with a container; one that was to be removed at its end is removed if that was not done."""

@@ -21,6 +21,14 @@ def hold(place: Path) -> int:
     return descriptor
 
 
+def sizes_of(folder: Path) -> dict[str, int]:
+    """Give the bytes of the files of every directory in ``folder``, by its name."""
+    if not folder.is_dir():
+        return {}
+    with store_errors("looking at the build cache"):
+        return {path.name: size_of(str(path)) for path in sorted(folder.iterdir()) if path.is_dir()}
+
+
 def remove_unused(folder: Path) -> dict[str, int]:
     """Delete every directory in ``folder`` that nobody holds; return their names with the bytes of their files."""
     if not folder.is_dir():
@@ -41,7 +49,7 @@ def _remove(place: Path) -> int | None:
         # Nobody must find the half of it, and what is left of a prune that was killed, the next one takes.
         doomed = new_path(str(place.parent))
         place.rename(doomed)
-        size = _size(doomed)
+        size = size_of(doomed)
         delete(doomed)
     except FileNotFoundError:
         return None
@@ -56,7 +64,7 @@ def _open(place: Path) -> int:
     return os.open(place.with_name(f"{place.name}.used"), os.O_RDWR | os.O_CREAT, 0o600)
 
 
-def _size(top: str) -> int:
+def size_of(top: str) -> int:
     """Count the bytes of the files below a directory, each once."""
     sizes: dict[tuple[int, int], int] = {}
     for folder, _, names in os.walk(top):

@@ -68,18 +68,25 @@ class StepRecords:
             if used % _EVERY == 0:
                 connection.execute("DELETE FROM step WHERE used <= ?", (used - _MOST,))
 
-    def forget(self, kept: Container[DiffID] = ()) -> tuple[str, ...]:
-        """Forget every step but those whose layers are ``kept``; return the digests of their keys."""
+    def forget(self, kept: Container[DiffID | None] = ()) -> tuple[str, ...]:
+        """Forget every step but those whose layers are ``kept``; return the digests of their keys.
+
+        None in ``kept`` keeps the steps that made no layer.
+        """
         with self._database.transaction() as connection:
             rows = connection.execute("SELECT key, result FROM step ORDER BY used").fetchall()
             gone = tuple(key for key, result in rows if json.loads(result)["layer"] not in kept)
             connection.executemany("DELETE FROM step WHERE key = ?", ((key,) for key in gone))
         return gone
 
+    def steps(self) -> list[tuple[str, DiffID | None]]:
+        """List every step that the cache knows: the digest of its key, and its layer if it made one."""
+        rows = self._database.query("SELECT key, result FROM step ORDER BY used")
+        return [(key, json.loads(result)["layer"]) for key, result in rows]
+
     def layers(self) -> list[DiffID]:
         """List every layer that the cache knows."""
-        results = (json.loads(row[0])["layer"] for row in self._database.query("SELECT result FROM step"))
-        return [DiffID(layer) for layer in results if layer]
+        return [layer for _, layer in self.steps() if layer]
 
     def _nearest(self, key: CacheKey, step: StepPlan, dockerfile: str) -> CacheKey | None:
         """Find the step of the same Dockerfile that this one most likely was: same text, same line, same parent."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from dockersim.digest import ChainID, Digest, chain_id, short
@@ -49,3 +51,13 @@ class Image(Struct, frozen=True):
     def chain(self) -> ChainID:
         """The chain id of all its layers."""
         return chain_id(self.config.diff_ids)
+
+
+def moment(text: str) -> float:
+    """Return an RFC 3339 time in seconds since 1970, to compare by; a time that is not known was before all others."""
+    from datetime import datetime  # most builds find their image unchanged
+
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
+    except ValueError:
+        return float("-inf")

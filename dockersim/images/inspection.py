@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.images.image import Image
 from dockersim.oci import ContainerConfig, History
 
-MISSING = "<missing>"
-"""What docker shows for the id of a step: only the last step of an image has one, the image's own."""
-
 
 class HistoryRow(Struct, frozen=True):
-    """One row of ``docker history``; ``size`` in bytes, ``created`` in RFC 3339."""
+    """One row of ``docker history``; ``size`` in bytes, ``created`` in RFC 3339.
 
-    id: str
+    ``layer`` is the diff id of the layer that the step made, "" for none. ``id`` is the image's id in the row of its
+    last step, "" in the others: only a finished image has one.
+    """
+
+    layer: str
     created: str
     created_by: str
     size: int
     comment: str
+    id: str = ""
     names: tuple[str, ...] = ()
 
 
@@ -30,12 +33,10 @@ def history(image: Image) -> tuple[HistoryRow, ...]:
     An entry with ``empty_layer`` has size 0; each other one takes the next layer. Layers that the history does not
     tell of are left out, as docker does.
     """
-    sizes = iter(image.layer_sizes)
-    rows = [_row(entry, 0 if entry.empty_layer else next(sizes, 0)) for entry in image.config.history]
+    layers = iter(zip(image.config.diff_ids, image.layer_sizes, strict=False))
+    rows = [_row(entry, ("", 0) if entry.empty_layer else next(layers, ("", 0))) for entry in image.config.history]
     if rows:
-        last = rows[-1]
-        names = tuple(name.familiar() for name in image.names)
-        rows[-1] = HistoryRow(image.id, last.created, last.created_by, last.size, last.comment, names)
+        rows[-1] = replace(rows[-1], id=image.id, names=tuple(name.familiar() for name in image.names))
     return tuple(reversed(rows))
 
 
@@ -65,8 +66,8 @@ def inspect(image: Image) -> dict[str, Any]:
     return document
 
 
-def _row(entry: History, size: int) -> HistoryRow:
-    return HistoryRow(MISSING, entry.created, entry.created_by, size, entry.comment)
+def _row(entry: History, layer: tuple[str, int]) -> HistoryRow:
+    return HistoryRow(layer[0], entry.created, entry.created_by, layer[1], entry.comment)
 
 
 def _config(config: ContainerConfig) -> dict[str, Any]:

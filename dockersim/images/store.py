@@ -14,7 +14,7 @@ from dockersim.content.disk import locked, write_whole
 from dockersim.digest import DiffID, Digest, parse_digest
 from dockersim.errors import ContentError, ImageError, ImageNotFound, InvalidReference
 from dockersim.filesystem import content_bytes
-from dockersim.images.image import Image
+from dockersim.images.image import Image, moment
 from dockersim.oci import (
     Descriptor,
     ImageConfig,
@@ -140,7 +140,7 @@ class ImageStore:
     def list(self) -> tuple[Image, ...]:
         """Return all images, dangling ones too, latest built first."""
         images = [self._image(row) for row in self._rows("1")]
-        return tuple(sorted(images, key=lambda image: (_moment(image.created), image.id), reverse=True))
+        return tuple(sorted(images, key=lambda image: (moment(image.created), image.id), reverse=True))
 
     def index_of(self, name_or_id: str) -> Descriptor | None:
         """Give the index that a name stands for, None for one that stands for a single image."""
@@ -153,6 +153,10 @@ class ImageStore:
         name = _complete(parse_reference(target, default_tag="") if isinstance(target, str) else target)
         if name.digest and isinstance(target, str):
             raise ImageError("refusing to create a tag with a digest reference", hint="leave @sha256:... out")
+        if name.familiar_name == "sha256":
+            raise ImageError(
+                "refusing to create an ambiguous tag using digest algorithm as name", hint="choose another"
+            )
         with self._database.transaction() as connection:
             connection.execute(_INSERT_NAME, (_key(name), image.id, _now()))
             _set_index(connection, _key(name), image.id, index)
@@ -306,13 +310,3 @@ def _now() -> str:
     from datetime import UTC, datetime  # here and below: most builds find their image unchanged
 
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _moment(text: str) -> float:
-    """Return an RFC 3339 time as a number to sort by; images without one come last."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
-    except ValueError:
-        return float("-inf")

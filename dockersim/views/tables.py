@@ -23,11 +23,13 @@ GAP: Final = 3
 """Spaces between columns."""
 
 IMAGES: Final = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")
-HISTORY: Final = ("IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT")
+HISTORY: Final = ("LAYER", "CREATED", "CREATED BY", "SIZE", "COMMENT")
 CONTAINERS: Final = ("CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES")
 
-MISSING: Final = "<missing>"
-"""What ``docker history`` shows for the id of a step whose image is not kept."""
+# Deviation: docker history shows the id of the image in its first row and `<missing>` in all others, since steps have
+# no ids; here each row shows the layer that the step made, `<empty>` for none.
+NO_LAYER: Final = "<empty>"
+"""What stands for the layer of a step that changed only the config."""
 
 CREATED_BY_WIDTH: Final = 45
 COMMAND_WIDTH: Final = 20
@@ -44,9 +46,9 @@ class ImageRow(Struct, frozen=True):
 
 
 class HistoryRow(Struct, frozen=True):
-    """One row of ``docker history``; ``created_by`` whole."""
+    """One row of ``docker history``; ``created_by`` whole, ``layer`` a short diff id or NO_LAYER."""
 
-    image: str
+    layer: str
     created: str
     created_by: str
     size: str
@@ -84,14 +86,14 @@ def images_table(rows: Iterable[ImageRow]) -> str:
     return table(IMAGES, (astuple(row) for row in rows))
 
 
-def history_table(rows: Iterable[HistoryRow], *, truncate: bool = True) -> str:
-    """Lay out ``docker history``; ``truncate`` is what ``--no-trunc`` turns off."""
+def history_table(rows: Iterable[HistoryRow], *, truncate: bool = True, human: bool = True) -> str:
+    """Lay out ``docker history``; ``--no-trunc`` turns ``truncate`` off, and ``--human=false`` ``human``."""
     cells = []
     for row in rows:
         words = row.created_by.replace("\t", " ")
         shown = ellipsis(words, CREATED_BY_WIDTH) if truncate else words
-        cells.append((row.image, row.created, shown, row.size, row.comment))
-    return table(HISTORY, cells)
+        cells.append((row.layer, row.created, shown, row.size, row.comment))
+    return table([column if human or column != "CREATED" else "CREATED AT" for column in HISTORY], cells)
 
 
 def containers_table(rows: Iterable[ContainerRow], *, truncate: bool = True) -> str:

@@ -42,9 +42,9 @@ def render_rows(template: str, rows: Iterable[Mapping[str, Any]], header: Mappin
 
     ``header`` gives the column's title for each field that may be asked for.
     """
-    rows = list(rows)
+    rows = [dict(sorted(row.items())) for row in rows]  # as Go writes the keys of a map
     if template == "json":
-        return "\n".join(json.dumps(dict(row), ensure_ascii=False, separators=(",", ":")) for row in rows)
+        return "\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
     word, _, rest = template.partition(" ")
     if word != "table" or not rest:
         return "\n".join(render(template, row) for row in rows)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from ..peers import Docker
 from .conftest import Run
 
 Ok = Callable[..., str]
@@ -44,29 +43,23 @@ def test_images_are_filtered_and_formatted(ok: Ok, image_id: str) -> None:
     assert len(ok("images", "--filter", "dangling=true").splitlines()) == 1
 
 
-def test_history_has_dockers_columns_latest_first(ok: Ok, image_id: str) -> None:
+def test_history_shows_the_layer_of_each_step_latest_first(ok: Ok, image_id: str) -> None:
+    layers = json.loads(ok("inspect", "my-flask-app"))[0]["RootFS"]["Layers"]
     lines = ok("history", "my-flask-app").splitlines()
-    assert lines[0].split() == ["IMAGE", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
-    assert lines[1].startswith(image_id[7:19]) and "ENTRYPOINT" in lines[1]
-    assert [line.split()[0] for line in lines[2:]] == ["<missing>"] * 2
-    assert "COPY . /app # buildkit" in lines[2] and "21B" in lines[2]
-    assert ok("history", "-q", "my-flask-app").splitlines()[0] == image_id[7:19]
-
-
-@pytest.mark.peer
-def test_columns_are_those_of_a_real_docker(ok: Ok, image_id: str, tmp_path: Path, dockerd: Docker) -> None:
-    ok("save", "-o", tmp_path / "image.tar", "my-flask-app")
-    dockerd("load", "-i", tmp_path / "image.tar")
-    for command in (["images"], ["history", "my-flask-app"], ["images", "--digests"]):
-        ours, theirs = ok(*command).splitlines(), dockerd(*command).splitlines()
-        assert ours[0].split() == theirs[0].split(), command
-    ours, theirs = ok("images").splitlines()[1].split(), dockerd("images").splitlines()[1].split()
-    assert (ours[:3], ours[-1]) == (theirs[:3], theirs[-1])
-    fields = "{{.CreatedBy}}|{{.Size}}|{{.Comment}}"
-    history = ["history", "--no-trunc", "--format", fields, "my-flask-app"]
-    inspected = ["image", "inspect", "-f", "{{.Id}} {{.Config.Entrypoint}} {{.RepoTags}}", "my-flask-app"]
-    for command in (history, inspected):
-        assert ok(*command).splitlines() == dockerd(*command).splitlines(), command
+    assert lines[0].split() == ["LAYER", "CREATED", "CREATED", "BY", "SIZE", "COMMENT"]
+    shown = [line.split()[0] for line in lines[1:]]
+    assert shown == ["<empty>", layers[1][7:19], layers[0][7:19]]
+    assert "ENTRYPOINT" in lines[1] and "COPY . /app # buildkit" in lines[2] and "21B" in lines[2]
+    assert "<missing>" not in "".join(lines)
+    assert [line.split()[0] for line in ok("history", "--no-trunc", "my-flask-app").splitlines()[2:]] == layers[::-1]
+    assert ok("history", "-q", "my-flask-app").split() == [image_id[7:19]]
+    assert ok("history", "-q", "--no-trunc", "my-flask-app").split() == [image_id]
+    fields = "{{.ID}}|{{.Layer}}|{{.Size}}"
+    assert ok("history", "--human=false", "--format", fields, "my-flask-app").splitlines() == [
+        f"{image_id[7:19]}|<empty>|0",
+        f"|{layers[1][7:19]}|21",
+        f"|{layers[0][7:19]}|0",
+    ]
 
 
 def test_rmi_takes_names_then_the_image(ok: Ok, run: Run, image_id: str) -> None:
@@ -166,7 +159,14 @@ def test_a_root_file_system_is_imported_with_changes(ok: Ok, tmp_path: Path) -> 
         (["load", "-i", "/nope/x.tar"], "/nope/x.tar: No such file or directory"),
         (["load", "-i", __file__], "not a tar"),
         (["save", "my-flask-app", "-o", "/dev/full"], "the disk is full; free some space"),
-        (["images", "--filter", "nope=1"], "invalid filter 'nope=1'"),
+        (["images", "--filter", "nope=1"], "invalid filter 'nope'; there are dangling="),
+        (["images", "--filter", "nope"], 'invalid filter "nope": bad format of filter (expected name=value)'),
+        (["image", "prune", "--filter", "until=soon"], 'failed to parse value as time or duration: "soon"; write it'),
+        (["system", "prune", "--filter", "dangling=true"], "invalid filter 'dangling'; there are until=, label="),
+        (["system", "prune", "--volumes", "--filter", "until=1h"], 'The "until" filter is not supported with'),
+        (["diff", "my-flask-app"], "No such container: my-flask-app; to compare images, give two"),
+        (["diff", "my-flask-app", "nosuch"], "No such image: nosuch:latest"),
+        (["diff", "a", "b", "c"], "diff takes one container, or two images"),
         (["base", "add", "nosuch"], "no base image nosuch can be made here"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
@@ -187,3 +187,22 @@ def test_a_corrupt_blob_is_told_and_nothing_is_loaded(
     result = run("inspect", "--type", "image", "my-flask-app")
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1 and "is damaged" in result.stderr
+
+
+def test_two_images_are_compared(ok: Ok, image_id: str, app: Path) -> None:
+    (app / "app.py").unlink()
+    (app / "new.py").write_text("print('new')\n")
+    ok("build", "-q", "-t", "other", app, "--label", "v=2")
+    lines = ok("diff", "my-flask-app", "other").splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["D", "/app/app.py"], ["A", "/app/new.py"]]
+    assert "+ Labels v=2" in lines and lines[-1].startswith("1 added, 1 deleted: 21B -> 19B (-2B)")
+    document = json.loads(ok("image", "diff", image_id, "other", "--json"))
+    assert [(file["what"], file["path"]) for file in document["files"]] == [
+        ("deleted", "/app/app.py"),
+        ("added", "/app/new.py"),
+    ]
+    assert ok("diff", "my-flask-app", "other", "--format", "{{.Type}} {{.Path}}").splitlines() == [
+        "deleted /app/app.py",
+        "added /app/new.py",
+    ]
+    assert ok("diff", "my-flask-app", "other", "--format", "table").split()[:4] == ["TYPE", "PATH", "BEFORE", "AFTER"]

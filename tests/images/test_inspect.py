@@ -10,14 +10,16 @@ from dockersim.oci import History, ImageConfig, parse_reference
 from .making import ARCHITECTURE, CREATED, build, layer, open_store
 
 
-def test_history_is_latest_first_and_only_the_last_step_has_an_id(tmp_path: Path) -> None:
+def test_history_is_latest_first_with_the_layer_of_each_step(tmp_path: Path) -> None:
     image = build(open_store(tmp_path), "app", "app:v1")
     rows = history(image)
-    assert [(row.id, row.created_by, row.size) for row in rows] == [
-        (image.id, "RUN rm etc/link # buildkit", 5),
-        ("<missing>", "ENV A=1 & 2", 0),
-        ("<missing>", "COPY app / # buildkit", 8),
+    first, second = image.config.diff_ids
+    assert [(row.layer, row.created_by, row.size) for row in rows] == [
+        (second, "RUN rm etc/link # buildkit", 5),
+        ("", "ENV A=1 & 2", 0),
+        (first, "COPY app / # buildkit", 8),
     ]
+    assert [row.id for row in rows] == [image.id, "", ""]
     assert [row.names for row in rows] == [("app:latest", "app:v1"), (), ()]
     assert {(row.created, row.comment) for row in rows} == {(CREATED, "buildkit.dockerfile.v0")}
 

@@ -12,6 +12,7 @@ from dockersim.views import (
     images_table,
     table,
 )
+from dockersim.views.tables import NO_LAYER
 
 
 def test_images() -> None:
@@ -32,10 +33,10 @@ def test_no_images_leave_the_header() -> None:
 
 def test_history_cuts_the_command_unless_told_not_to() -> None:
     long = "RUN /bin/sh -c apt-get update && apt-get install -y python3 # buildkit"
-    row = HistoryRow("<missing>", "2 days ago", long, "0B", "buildkit.dockerfile.v0")
+    row = HistoryRow(NO_LAYER, "2 days ago", long, "0B", "buildkit.dockerfile.v0")
     assert history_table([row]).split("\n") == [
-        "IMAGE       CREATED      CREATED BY                                      SIZE      COMMENT",
-        "<missing>   2 days ago   RUN /bin/sh -c apt-get update && apt-get ins…   0B        buildkit.dockerfile.v0",
+        "LAYER     CREATED      CREATED BY                                      SIZE      COMMENT",
+        "<empty>   2 days ago   RUN /bin/sh -c apt-get update && apt-get ins…   0B        buildkit.dockerfile.v0",
     ]
     assert long in history_table([row], truncate=False)
 

@@ -1,0 +1,105 @@
+"""What takes the room in a root: ``docker system df``.
+
+The bytes are those of the files in the layers, as docker counts them. The real thing is moby's daemon/disk_usage.go and
+daemon/images/images.go: a layer that several images have is counted once in all, and as shared in each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from dockersim.digest import EMPTY_CHAIN, ChainID, DiffID, chain_id
+from dockersim.engine.keeping import sizes_of
+from dockersim.engine.pruning import KEPT, last_used
+from dockersim.filesystem import content_bytes
+from dockersim.images import Image
+
+if TYPE_CHECKING:
+    from dockersim.containers import Container
+    from dockersim.engine.engine import Engine
+    from dockersim.engine.store import Store
+
+_KINDS = {"cache-mounts": "exec.cachemount", "repositories/checkouts": "source.git.checkout"}
+"""BuildKit's words for its records (client/diskusage.go)."""
+
+
+class ImageUsage(Struct, frozen=True):
+    """An image, the bytes of it that other images have as well, and how many containers were made of it."""
+
+    image: Image
+    shared: int
+    containers: int
+
+    @property
+    def unique(self) -> int:
+        """The bytes that would be free without it."""
+        return self.image.size - self.shared
+
+
+class ContainerUsage(Struct, frozen=True):
+    """A container, and the bytes of the files that it has changed."""
+
+    container: Container
+    size: int
+
+
+class CacheUsage(Struct, frozen=True):
+    """Something that a build kept: a step's layer, or a directory. ``shared``: an image has it as well."""
+
+    id: str
+    kind: str
+    size: int
+    shared: bool
+    used: float = 0.0
+
+
+class Usage(Struct, frozen=True):
+    """All of it. ``layers`` are the bytes of the images' layers, each counted once."""
+
+    images: tuple[ImageUsage, ...]
+    layers: int
+    containers: tuple[ContainerUsage, ...]
+    cache: tuple[CacheUsage, ...]
+
+
+def measure(engine: Engine) -> Usage:
+    """Count what images, containers and the build cache take."""
+    images = engine.store.images.list()
+    containers = engine.containers.list(all=True)
+    made_of = Counter(container.image_id for container in containers)
+    sizes = {chain: size for image in images for chain, size in _layers(image)}
+    owners = Counter(chain for image in images for chain, _ in _layers(image))
+    return Usage(
+        tuple(
+            ImageUsage(image, sum(size for chain, size in _layers(image) if owners[chain] > 1), made_of[image.id])
+            for image in images
+        ),
+        sum(sizes.values()),
+        tuple(ContainerUsage(one, engine.containers.size(one)) for one in containers),
+        tuple(_cache(engine.store, {layer for image in images for layer in image.config.diff_ids})),
+    )
+
+
+def _layers(image: Image) -> list[tuple[ChainID, int]]:
+    """Give each layer where it stands in the stack, with its bytes; none twice."""
+    chain = EMPTY_CHAIN
+    pairs = zip(image.config.diff_ids, image.layer_sizes, strict=True)
+    return [(chain := chain_id([diff_id], parent=chain), size) for diff_id, size in pairs]
+
+
+def _cache(store: Store, of_images: set[DiffID]) -> Iterator[CacheUsage]:
+    seen: set[DiffID] = set()
+    for key, layer in store.records.steps():
+        known = layer is None or layer in seen or not store.layers.has(layer)
+        size = 0 if known or layer is None else content_bytes(store.layers.entries(layer))
+        used = last_used(store, layer) if layer else 0.0
+        yield CacheUsage(key, "regular", size, layer in of_images, used)
+        if layer is not None:
+            seen.add(layer)
+    for folder in KEPT:
+        for name, size in sizes_of(store.root / folder).items():
+            yield CacheUsage(name, _KINDS[folder], size, False)
