@@ -225,17 +225,16 @@ class Engine:
         """Run the build checks without building: over all stages, or over those that ``target`` needs.
 
         No image is pulled, and nothing written but a context that has to be fetched. Raises ContextError or
-        DockerfileError where there is nothing to check; a mistake in the Dockerfile is part of the report.
+        DockerfileError where there is nothing to check; a mistake in the Dockerfile, also one that only planning the
+        build shows, is part of the report.
         """
-        from dockersim.dockerfile import check_report
+        from dockersim.engine.checking import check_opened  # a build needs none of it
 
         options = self._options(build_args, target, platform)
         outside = self._network(options, None, agent=_default(agents))
         opened = open_build(context, dockerfile, text, outside, None)
-        return check_report(
-            opened.text, build_args=dict(options.build_args), target=target or None, platform=options.platform,
-            ignore=opened.rules, environment_of=self._environment_of, file=opened.file,
-        )  # fmt: skip
+        finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
+        return check_opened(opened, options, self._environment_of, finder.find_here)
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
