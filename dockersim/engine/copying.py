@@ -45,7 +45,7 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
         if op.unpack and _unpack(copying, source, origin):
             continue
         parents = source.parents if op.parents else None
-        copying.add(Source(source.name, digested_tree(origin, source), parents, origin, source.base))
+        copying.add(Source(source.name, digested_tree(origin, source, op), parents, origin, source.base))
     for one in fetched.downloads.files:
         source = Matched(one.node.entry.path, one.node)
         if not (op.unpack_urls and _unpack(copying, source, fetched.downloads)):
