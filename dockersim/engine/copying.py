@@ -52,7 +52,7 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
             copying.add(Source(source.name, source.node, None, fetched.downloads))
     for repository in fetched.repositories:
         whole = Matched("", repository.tree.root)
-        copying.add(Source("", digested_tree(repository, whole), None, repository))
+        copying.add(Source("", digested_tree(repository, whole, op), None, repository))
     inline = InlineOrigin(op.inline)
     for name, _ in op.inline:
         if "/" in name or name in (".", ".."):

@@ -204,13 +204,13 @@ def _input(path: str, entry: Entry) -> Input:
     return Input(path, kind, entry.digest or "", entry.mode, entry.uid, entry.gid, entry.link)
 
 
-def digested_tree(origin: Origin, source: Matched, op: CopyOp | None = None) -> Node:
+def digested_tree(origin: Origin, source: Matched, op: CopyOp) -> Node:
     """Give the source's node with the digests of all files below it that ``op`` takes, as ``Copying`` needs them."""
-    excludes = exclusions(op) if op is not None else None
-    if op is None or excludes is None or isinstance(origin, LayersOrigin):
+    excludes = exclusions(op)
+    if excludes is None or isinstance(origin, LayersOrigin):
         return _digested(source.node, origin)
     top = source.node.entry.path
-    above = f"{source.below}/" if op.parents else ""
+    above = f"{source.below}/" if op.parents and source.below else ""
     return _digested(source.node, _Wanted(origin, excludes, len(top) + 1 if top else 0, above))
 
 
