@@ -45,14 +45,14 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
         if op.unpack and _unpack(copying, source, origin):
             continue
         parents = source.parents if op.parents else None
-        copying.add(Source(source.name, digested_tree(origin, source), parents, origin, source.base))
+        copying.add(Source(source.name, digested_tree(origin, source, op), parents, origin, source.base))
     for one in fetched.downloads.files:
         source = Matched(one.node.entry.path, one.node)
         if not (op.unpack_urls and _unpack(copying, source, fetched.downloads)):
             copying.add(Source(source.name, source.node, None, fetched.downloads))
     for repository in fetched.repositories:
         whole = Matched("", repository.tree.root)
-        copying.add(Source("", digested_tree(repository, whole), None, repository))
+        copying.add(Source("", digested_tree(repository, whole, op), None, repository))
     inline = InlineOrigin(op.inline)
     for name, _ in op.inline:
         if "/" in name or name in (".", ".."):

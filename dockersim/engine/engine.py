@@ -18,7 +18,7 @@ from dockersim.engine.finding import ImageFinder
 from dockersim.engine.lent import Given, Host
 from dockersim.engine.network import Manner, Network
 from dockersim.engine.opening import DOCKERFILE, Opened, is_remote, open_build
-from dockersim.engine.options import read_filter, read_hosts, read_network
+from dockersim.engine.options import read_epoch, read_filter, read_hosts, read_network, with_epoch_of
 from dockersim.engine.predict import PredictDriver
 from dockersim.engine.store import Store, default_root, machine_platform
 from dockersim.errors import ContextError, ImageNotFound, InvalidReference
@@ -105,6 +105,7 @@ class Engine:
         given = Given(secrets or {}, {name: Path(socket) for name, socket in (agents or {}).items()})
         outside = self._network(options, on_event, agent=given.agents.get("default"))
         opened = open_build(context, dockerfile, text, outside, self.root / "contexts")
+        options = with_epoch_of(opened.text, options)
 
         def tell(event: Event) -> None:
             build.tell(event)  # which is made below
@@ -149,6 +150,7 @@ class Engine:
         )  # fmt: skip
         outside = self._network(options, on_event, online=False)
         opened = open_build(context, dockerfile, text, outside, self.root / "contexts")
+        options = with_epoch_of(opened.text, options)
 
         def tell(event: Event) -> None:
             build.tell(event)  # which is made below
@@ -225,17 +227,16 @@ class Engine:
         """Run the build checks without building: over all stages, or over those that ``target`` needs.
 
         No image is pulled, and nothing written but a context that has to be fetched. Raises ContextError or
-        DockerfileError where there is nothing to check; a mistake in the Dockerfile is part of the report.
+        DockerfileError where there is nothing to check; a mistake in the Dockerfile, also one that only planning the
+        build shows, is part of the report.
         """
-        from dockersim.dockerfile import check_report
+        from dockersim.engine.checking import check_opened  # a build needs none of it
 
         options = self._options(build_args, target, platform)
         outside = self._network(options, None, agent=_default(agents))
         opened = open_build(context, dockerfile, text, outside, None)
-        return check_report(
-            opened.text, build_args=dict(options.build_args), target=target or None, platform=options.platform,
-            ignore=opened.rules, environment_of=self._environment_of, file=opened.file,
-        )  # fmt: skip
+        finder = ImageFinder(self.store, lambda: self.shipping, stand_ins=False)
+        return check_opened(opened, options, self._environment_of, finder.find_here)
 
     def trace(self, build: Build, *, diffs: bool = True) -> dict[str, Any]:
         """Write ``build``, as far as it has come, as a trace document (``dockersim.trace/v1``)."""
@@ -372,7 +373,6 @@ class Engine:
         contexts: Mapping[str, str | os.PathLike[str]] | None = None,
     ) -> BuildOptions:
         given = dict(build_args or {})
-        # Deviation: BuildKit also takes SOURCE_DATE_EPOCH from an ARG above the first FROM: a number, or where to look.
         epoch = given.get("SOURCE_DATE_EPOCH") or self.environment.get("SOURCE_DATE_EPOCH") or ""
         return BuildOptions(
             tuple(given.items()),
@@ -381,7 +381,7 @@ class Engine:
             no_cache,
             tuple((labels or {}).items()),
             tuple(parse_reference(tag).canonical() for tag in tags),
-            int(epoch) if epoch.isdigit() else None,
+            read_epoch(epoch),
             read_hosts(add_hosts),
             read_filter(no_cache_filter, no_cache=no_cache),
             read_network(network),

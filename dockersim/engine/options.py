@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dockersim.errors import BuildError
+from msgspec.structs import replace
 
+from dockersim.dockerfile import parse
+from dockersim.errors import BuildError, DockerfileError
+from dockersim.solver import BuildOptions
+from dockersim.solver.scope import global_scope
+
+_EPOCH = "SOURCE_DATE_EPOCH"
+_LATEST = 253_402_300_799
+"""The last second of the year 9999; Go writes no later time into JSON."""
 _HOST_GATEWAY = "host-gateway"
 """Docker's word for the machine that builds."""
 
@@ -38,6 +46,30 @@ def read_network(word: str) -> str:
     if word not in ("", "default", "none", "host"):
         raise BuildError(f'network mode "{word}" not supported by buildkit', hint="use default, none or host")
     return word or "default"
+
+
+def read_epoch(word: str) -> int | None:
+    """Read SOURCE_DATE_EPOCH, None if there is none. Raises BuildError for what is no time that an image can have.
+
+    Deviation: in BuildKit it may also be `context`, or the name of a context or stage, whose time is then taken; here
+    only a number counts.
+    """
+    if not word:
+        return None
+    if not (word.isascii() and word.isdigit()) or len(word) > len(str(_LATEST)) or int(word) > _LATEST:
+        raise BuildError(f"invalid {_EPOCH}: {word}", hint="write the seconds since 1970")
+    return int(word)
+
+
+def with_epoch_of(text: str, options: BuildOptions) -> BuildOptions:
+    """Take SOURCE_DATE_EPOCH from an ARG above the first FROM of a Dockerfile, unless the caller has given one."""
+    if options.epoch is not None or _EPOCH not in text:
+        return options
+    try:
+        value = global_scope(parse(text), options).values.get(_EPOCH, "")
+    except DockerfileError:  # the build tells it, in its place
+        return options
+    return replace(options, epoch=read_epoch(value))
 
 
 def _host(word: str) -> Iterator[tuple[str, str]]:

@@ -88,8 +88,8 @@ def sweep(engine: Engine) -> Collected:
     """
     store = engine.store
     collected = collect(store.layers, _roots(engine))
-    for blob in collected.blobs:
-        store.snapshots.remove(DiffID(blob))
+    if collected.blobs:
+        store.snapshots.remove([DiffID(blob) for blob in collected.blobs])
     return collected
 
 

@@ -204,9 +204,35 @@ def _input(path: str, entry: Entry) -> Input:
     return Input(path, kind, entry.digest or "", entry.mode, entry.uid, entry.gid, entry.link)
 
 
-def digested_tree(origin: Origin, source: Matched) -> Node:
-    """Give the source's node with the digests of all files below it, as ``Copying`` needs them."""
-    return _digested(source.node, origin)
+def digested_tree(origin: Origin, source: Matched, op: CopyOp) -> Node:
+    """Give the source's node with the digests of all files below it that ``op`` takes, as ``Copying`` needs them."""
+    excludes = exclusions(op)
+    if excludes is None or isinstance(origin, LayersOrigin):
+        return _digested(source.node, origin)
+    top = source.node.entry.path
+    above = f"{source.below}/" if op.parents and source.below else ""
+    return _digested(source.node, _Wanted(origin, excludes, len(top) + 1 if top else 0, above))
+
+
+class _Wanted(Struct, frozen=True):
+    """An origin of which what --exclude names is not read: paths are ``above`` and the path from ``start`` on."""
+
+    origin: Origin
+    excludes: IgnoreRules
+    start: int
+    above: str
+
+    @property
+    def tree(self) -> Tree:
+        return self.origin.tree
+
+    def digested(self, entry: Entry) -> Entry:
+        below = entry.path[self.start :]  # empty for a source that is a file: that one is named
+        left_out = below and self.excludes.decide(self.above + below).excluded
+        return entry if left_out else self.origin.digested(entry)
+
+    def open(self, node: Node) -> BinaryIO:
+        return self.origin.open(node)
 
 
 def _digested(node: Node, origin: Origin) -> Node:

@@ -30,7 +30,7 @@ DEVIATIONS: dict[RungName, tuple[str, ...]] = {
     "userns": of_one_user(recorded=True),
     "chroot": (
         "Only the file system is isolated: processes, the network and the host name are the host's.",
-        "Nothing can be mounted: /proc shows no processes and /sys is empty, so ps, /dev/stdout and <(...) fail.",
+        "Nothing can be mounted: /proc shows no processes and /sys is empty, so ps, gosu, /dev/stdout and <(...) fail.",
         "What --mount shows is a copy; what is written to a cache is copied back when the command has ended.",
         "Device nodes cannot be made, those of the image are empty files, and no other root directory can be entered.",
         "A command that moves what a mount would hold fast, as /etc/hosts, moves our file into the layer.",

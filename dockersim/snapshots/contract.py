@@ -6,7 +6,7 @@ deleted at any time. As in containerd a snapshotter returns mounts, it does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import BinaryIO, NewType, Protocol
 
 from msgspec import Struct
@@ -68,5 +68,5 @@ class Snapshotter(Protocol):
     def discard(self, key: SnapshotKey) -> None:
         """Forget ``key`` and what it changed. Repeatable; also right for a key that never was."""
 
-    def remove(self, layer: DiffID) -> None:
-        """Delete the laid out form of ``layer``; it will be laid out anew if needed. Repeatable."""
+    def remove(self, layers: Collection[DiffID]) -> None:
+        """Delete the laid out form of each of ``layers``; it will be laid out anew if needed. Repeatable."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -134,11 +134,12 @@ class CopySnapshotter:
         if slot is not None:
             slot.claim.release()
 
-    def remove(self, layer: DiffID) -> None:
-        """Delete the directories that stand at a stack with ``layer`` in it."""
+    def remove(self, layers: Collection[DiffID]) -> None:
+        """Delete the directories that stand at a stack with one of ``layers`` in it."""
+        gone = frozenset(layers)
         with store_errors("a laid out layer cannot be deleted"):
             for claimed in self._free_slots():
-                if layer in _layers_of(claimed.path):
+                if not gone.isdisjoint(_layers_of(claimed.path)):
                     delete(claimed.path)
                 claimed.release()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -125,13 +125,13 @@ class OverlaySnapshotter:
                 self._active.pop(key, None)
                 active.claim.release()
 
-    def remove(self, layer: DiffID) -> None:
-        """Delete a layer's directory; the links to it go when they are next met."""
-        name = hex_of(layer)
+    def remove(self, layers: Collection[DiffID]) -> None:
+        """Delete the layers' directories; the links to them go when they are next met."""
+        names = {hex_of(layer) for layer in layers}
         with store_errors("a laid out layer cannot be deleted"):
             self._make_ready()
             for found in os.listdir(f"{self._root}/layers"):
-                if found == name or found.startswith(f"{name}."):
+                if found.partition(".")[0] in names:
                     with self._draft() as grave:
                         os.rename(f"{self._root}/layers/{found}", f"{grave}/fs")
 

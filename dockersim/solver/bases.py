@@ -6,7 +6,7 @@ may need further stages and images.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -37,11 +37,11 @@ class Lowering(Struct):
         return dict(self.options.build_args)
 
 
-def resolve(lowering: Lowering, target: int) -> Generator[Request, Outcome | None, dict[int, str]]:
+def resolve(lowering: Lowering, targets: Collection[int]) -> Generator[Request, Outcome | None, dict[int, str]]:
     """Resolve every image that is needed; triggers of a base may need further stages, so until nothing is new."""
     triggered: set[int] = set()
     while True:
-        needed = lowering.stages.needed(target)
+        needed = lowering.stages.needed(targets)
         for node in lowering.stages.nodes:
             if node.index in needed and node.base_stage is None and node.base != SCRATCH:
                 yield from _resolve_image(lowering, node.base, node.at, node.platform)

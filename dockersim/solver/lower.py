@@ -92,7 +92,7 @@ def lower(
     stages = Stages(dockerfile, scope, named_contexts(options.contexts), options.target)
     lowering = Lowering(dockerfile, options, scope, stages)
     target = lowering.stages.target(options.target)
-    needed = yield from resolve(lowering, target)
+    needed = yield from resolve(lowering, range(len(stages.nodes)) if options.every_stage else (target,))
     planned = []
     for node in stages.nodes:
         if node.index in needed:

@@ -40,7 +40,8 @@ class BuildOptions(Struct, frozen=True):
     every step, ``no_cache_filter`` those of the stages it names, and what is built on top of them. ``epoch`` is
     SOURCE_DATE_EPOCH in seconds. ``add_hosts`` are (name, address) pairs that a RUN finds in its /etc/hosts.
     ``network`` is that of a RUN which says nothing of its own: "default", "none" or "host". ``contexts`` are those
-    that were given names, with their values as they were written.
+    that were given names, with their values as they were written. ``every_stage`` plans also what the target does not
+    need, as --check does.
     """
 
     build_args: tuple[tuple[str, str], ...] = ()
@@ -55,6 +56,7 @@ class BuildOptions(Struct, frozen=True):
     network: str = "default"
     contexts: tuple[tuple[str, str], ...] = ()
     build_platform: str = "linux/amd64"
+    every_stage: bool = False
 
     def disabling(self, stage: str) -> str:
         """Give the option that keeps the steps of a stage from coming out of the cache, "" if there is none.

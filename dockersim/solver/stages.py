@@ -144,10 +144,10 @@ class Stages:
             else:
                 self.images.setdefault(found, instruction.at)
 
-    def needed(self, target: int) -> dict[int, str]:
-        """Give every stage that ``target`` needs, itself included, with the reason in words."""
-        reasons = {target: "it is the target"}
-        todo = [target]
+    def needed(self, targets: Iterable[int]) -> dict[int, str]:
+        """Give every stage that ``targets`` need, themselves included, with the reason in words."""
+        reasons = dict.fromkeys(targets, "it is the target")
+        todo = list(reasons)
         while todo:
             node = self.nodes[todo.pop()]
             for index, reason in node.needs.items():

@@ -57,6 +57,35 @@ def test_check_tells_a_mistake_after_what_it_found(run: Run, write: Write) -> No
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("FROM scratch\nCOPY --from=late /a /\nFROM scratch AS late\n", 2, 'cannot copy from stage "late"'),
+        ("FROM scratch\nCOPY --from=7 /a /\n", 2, "invalid stage index 7"),
+        ("FROM scratch AS a\nCOPY --from=b / /\nFROM scratch AS b\nCOPY --from=a / /\n", 4, "circular dependency"),
+        ("FROM scratch\nADD --checksum=sha256:1 a b /\nFROM scratch\n", 2, "checksum can't be specified"),
+        ("FROM scratch\nENV A=${B:?missing}\nFROM scratch\n", 2, 'failed to process "${B:?missing}": B: missing'),
+        ("# check=error=true\nFROM scratch as a\nCOPY --from=7 /a /\n", 3, "invalid stage index 7"),
+    ],
+)
+def test_check_tells_what_only_a_plan_shows(
+    run: Run, write: Write, root: Path, text: str, line: int, message: str
+) -> None:
+    """In every stage, as BuildKit's lint plans all of them (dockerfile2llb, ``DockerfileLint``)."""
+    result = run("build", "--check", write(text))
+    assert result.exit_code == 1
+    assert f"ERROR: Dockerfile:{line}: {message}" in result.stderr
+    assert not root.exists()
+
+
+def test_check_needs_no_image_and_plans_only_what_a_target_needs(run: Run, write: Write) -> None:
+    app = write(
+        "FROM nowhere/image AS good\nRUN true\nCOPY --from=other/image /a /b\nFROM good\nADD --checksum=x a b /\n"
+    )
+    assert run("build", "--check", "--target", "good", app).exit_code == 0
+    assert run("build", "--check", app).exit_code == 1
+
+
 def test_check_looks_at_all_stages_or_those_of_the_target(run: Run, write: Write) -> None:
     app = write("FROM scratch AS one\nENV A b\nFROM scratch AS two\nENV C d\n")
     assert "2 warnings" in run("build", "--check", app).stdout

@@ -285,6 +285,40 @@ def test_source_date_epoch_makes_equal_images(make_engine: object, context: Path
     assert ids[0] == ids[1]
 
 
+@pytest.mark.parametrize(
+    ("above", "given", "created"),
+    [
+        ("ARG SOURCE_DATE_EPOCH=1700000000", {}, "2023-11-14T22:13:20Z"),
+        ("ARG YEARS=17\nARG SOURCE_DATE_EPOCH=${YEARS}00000000", {}, "2023-11-14T22:13:20Z"),
+        ("ARG SOURCE_DATE_EPOCH=1", {"SOURCE_DATE_EPOCH": "1700000000"}, "2023-11-14T22:13:20Z"),
+        ("ARG SOURCE_DATE_EPOCH", {}, None),
+    ],
+)
+def test_source_date_epoch_may_stand_above_from(
+    engine: Engine, context: Path, above: str, given: dict[str, str], created: str | None
+) -> None:
+    """As BuildKit takes it (dockerfile2llb, ``resolveSourceDateEpochValue``)."""
+    text = f'{above}\nFROM busybox\nARG SOURCE_DATE_EPOCH\nRUN echo x > /x; echo "$SOURCE_DATE_EPOCH"\n'
+    build = engine.build(context, text=text, build_args=given)
+    image = build.finish().image
+    assert image is not None and build.step is not None
+    config = engine.store.images.get(image.image_id).config
+    if created is None:
+        assert config.created > "2024" and build.step.output == "\n"
+        return
+    assert (config.created, build.step.output) == (created, "1700000000\n")
+    assert build.step.files.stat("/x").mtime_ns == 1_700_000_000_000_000_000
+
+
+@pytest.mark.parametrize("word", ["soon", "-1", "1.5", "9" * 12, "9" * 100, "\u0661"])
+def test_source_date_epoch_is_a_number_that_a_config_can_hold(engine: Engine, context: Path, word: str) -> None:
+    text = "FROM scratch\nCOPY . /\n"
+    with pytest.raises(BuildError, match="invalid SOURCE_DATE_EPOCH: "):
+        engine.build(context, text=text, build_args={"SOURCE_DATE_EPOCH": word})
+    with pytest.raises(BuildError, match="invalid SOURCE_DATE_EPOCH: "):
+        engine.build(context, text=f"ARG SOURCE_DATE_EPOCH={word}\n{text}")
+
+
 @pytest.mark.parametrize("name", ["..", ".", "a/b"])
 def test_a_here_document_is_a_file(name: str, engine: Engine, context: Path) -> None:
     with pytest.raises(BuildError, match=r"open /.*: no such file or directory"):

@@ -212,9 +212,11 @@ class TestEverySnapshotter:
     def test_removed_layer_is_laid_out_anew(self, make) -> None:
         bench = Bench(make, *BASE)
         bench.step("echo more > m")
-        bench.snapshotter.remove(bench.layers[0])
-        bench.snapshotter.remove(bench.layers[1])
-        bench.snapshotter.remove(bench.layers[1])
+        bench.snapshotter.remove([bench.layers[0]])
+        bench.snapshotter.remove([bench.layers[1]])
+        bench.snapshotter.remove([bench.layers[1]])
+        assert bench.sees("cat m x") == "more\nx\n"
+        bench.snapshotter.remove(bench.layers)
         assert bench.sees("cat m x") == "more\nx\n"
 
     def test_unknown_snapshots(self, make) -> None:

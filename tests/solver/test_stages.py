@@ -19,7 +19,7 @@ def _chain(end: str) -> str:
 
 
 def test_a_chain_of_thousands_of_stages_is_followed_to_its_end() -> None:
-    assert len(Stages(parse(_chain("")), Scope()).needed(0)) == COUNT + 1
+    assert len(Stages(parse(_chain("")), Scope()).needed([0])) == COUNT + 1
 
 
 def test_a_circle_names_every_line_on_the_way() -> None:
