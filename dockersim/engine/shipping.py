@@ -28,8 +28,7 @@ from dockersim.registry import (
     DockerConfig,
     Endpoint,
     Granted,
-    LayerExists,
-    LayerPulled,
+    LayerPreparing,
     ManifestFetched,
     MemoryLog,
     NotInRegistry,
@@ -249,13 +248,13 @@ def _keeping(sink: Callable[[Happened], None]) -> tuple[Callable[[Happened], Non
 
 
 def _protecting(protection: Lease, show: Callable[[PullEvent], None]) -> Callable[[PullEvent], None]:
-    """Give a sink that keeps what has arrived from sweeps: a slow pull takes longer than what is young is spared."""
+    """Give a sink that keeps what arrives from sweeps: a slow pull takes longer than what is young is spared."""
 
     def seen(event: PullEvent) -> None:
         match event:
             case ManifestFetched(_, digest):  # an index leads to all that it lists
                 protection.add(digest)
-            case LayerExists(diff_id) | LayerPulled(diff_id):
+            case LayerPreparing(diff_id):  # told of all layers before the first of them is looked for
                 protection.add(diff_id)
             case _:
                 pass
