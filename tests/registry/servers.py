@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -49,8 +50,12 @@ def serving(app: ASGIApp, patience: Patience = PATIENCE, most: int = MOST_CONNEC
 
 
 @contextmanager
-def docker_registry(folder: Path) -> Iterator[str]:
-    """Run Debian's docker-registry with deletes enabled, its data in ``folder``; its URL. Raises NotInstalled."""
+def docker_registry(folder: Path, more: str = "", authority: Path | None = None) -> Iterator[str]:
+    """Run Debian's docker-registry with deletes enabled, its data in ``folder``; its URL. Raises NotInstalled.
+
+    ``more`` of its config stands below ``http:``. ``authority`` is the file of who has signed its certificate, if it
+    has one.
+    """
     program = shutil.which("docker-registry")
     if program is None:
         raise NotInstalled
@@ -61,23 +66,25 @@ def docker_registry(folder: Path) -> Iterator[str]:
     config.write_text(
         f"version: 0.1\nlog: {{level: error}}\n"
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+        f"http:\n  addr: '127.0.0.1:{port}'\n{more}"
     )
+    url = f"{'https' if authority else 'http'}://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
     try:
-        _wait(f"http://127.0.0.1:{port}/v2/", process)
-        yield f"http://127.0.0.1:{port}"
+        _wait(f"{url}/v2/", process, authority)
+        yield url
     finally:
         process.kill()
         process.wait()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait(url: str, process: subprocess.Popen[bytes], authority: Path | None) -> None:
+    trusted = ssl.create_default_context(cafile=authority) if authority else True
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            httpx.get(url, trust_env=False)
+            httpx.get(url, trust_env=False, verify=trusted)
             return
         except httpx.TransportError:
             time.sleep(0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -48,11 +49,13 @@ class Stranger(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stranger(script: Callable[[Stranger], None]) -> Iterator[tuple[str, Seen]]:
+def stranger(script: Callable[[Stranger], None], tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, Seen]]:
     """Serve a script; give the address, and the list of requests."""
     seen: Seen = []
     handler = type("Scripted", (Stranger,), {"script": staticmethod(script), "seen": seen})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         try:
             yield f"127.0.0.1:{server.server_port}", seen
@@ -170,6 +173,7 @@ def cut_line(to: str, after: int) -> Iterator[str]:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 continue
+        source.close()  # what still comes is answered by a reset: else the sender would wait for ever
 
     def accept(listening: socket.socket) -> None:
         while True:

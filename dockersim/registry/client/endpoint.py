@@ -151,13 +151,16 @@ def key_of(url: str) -> str:
 
 
 def origin_of(url: str) -> tuple[str, str, int | None]:
-    """Tell scheme, host and port, the usual port where there is none.
+    """Tell scheme, host and port, the usual port where there is none; no scheme and no host if it is no address.
 
     >>> origin_of("https://ghcr.io/v2/") == origin_of("https://GHCR.io:443")
     True
     """
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return "", "", None
 
 
 def is_loopback(registry: str) -> bool:

@@ -162,10 +162,12 @@ class Exchange:
         """Find out where a Location leads, relative or not; raise RegistryError if TLS ends on the way."""
         try:
             target = urljoin(base, where)
-            schemes = urlsplit(base).scheme, urlsplit(target).scheme
-        except ValueError as error:
-            raise RegistryError(f"{self.endpoint.title} sent an address that is none") from error
-        if schemes == ("https", "http"):
+        except ValueError:
+            target = ""
+        scheme, host, _ = origin_of(target)
+        if not host:
+            raise RegistryError(f"{self.endpoint.title} sent an address that is none")
+        if scheme != "https" and base.startswith("https:"):
             raise RegistryError(f"{self.endpoint.title} redirects to a place without TLS; refused")
         return target
 
