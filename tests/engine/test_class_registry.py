@@ -16,8 +16,8 @@ from dockersim.registry.server.service import make_app
 from dockersim.solver import CacheMoved, Event, State
 from tests.peers import needs
 from tests.registry.certificates import make_certificates
-from tests.registry.servers import docker_registry, serving
 from tests.registry.conftest import debian_registry
+from tests.registry.servers import docker_registry, serving
 
 __all__ = ["debian_registry"]  # a fixture
 
