@@ -7,7 +7,7 @@
     refusals       what a registry's no means, in one line; ratelimit: when to ask again, in words
     patience       what is asked again, and after how long
     connection     the requests of the spec, one method each; uploads: one blob, piece by piece
-    abreast        several layers at once, as one generator of events; arriving: unpacked while it comes
+    abreast        several layers at once, as one generator of events
     push, pull     whole images; platforms: which one of an index
 
 The real thing is containerd's ``core/remotes/docker`` and docker's ``distribution`` package.
