@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, Final, Protocol, Self
 
 from dockersim.content.store import BlobWriter
 from dockersim.errors import ContentError
-from dockersim.filesystem import Readable
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -31,10 +30,9 @@ class _Stream(Protocol):
 class Unpacked:
     """What a blob unpacks to; a complaint of the decoder is a ContentError."""
 
-    def __init__(self, stream: _Stream, complaints: tuple[type[Exception], ...], *, is_gzip: bool = False) -> None:
+    def __init__(self, stream: _Stream, complaints: tuple[type[Exception], ...]) -> None:
         self._stream = stream
         self._complaints = complaints
-        self.is_gzip = is_gzip
 
     def read(self, size: int = -1, /) -> bytes:
         """Read at most ``size`` bytes; none only at the end."""
@@ -65,11 +63,9 @@ def _damaged(error: Exception) -> ContentError:
     return ContentError(f"the layer cannot be unpacked: {error}", hint="pull the image again")
 
 
-def unpacked(blob: Readable) -> Unpacked:
+def unpacked(blob: BinaryIO) -> Unpacked:
     """Open what a blob unpacks to, told by its first bytes as docker does: a media type may be wrong."""
-    start = b""
-    while len(start) < 4 and (more := blob.read(4 - len(start))):  # a blob that is arriving comes in pieces
-        start += more
+    start = blob.read(4)
     whole: Any = _Rejoined(start, blob)
     if start.startswith(GZIP_MAGIC):
         return _gzip(whole)
@@ -93,7 +89,7 @@ def write_gzip(tar: BinaryIO, blob: BlobWriter, *, threads: int = 2) -> None:
 class _Rejoined(io.RawIOBase):
     """A stream again whose first bytes have been read: a pipe cannot be sought back."""
 
-    def __init__(self, start: bytes, rest: Readable) -> None:
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
         self._start = start
         self._rest = rest
 
@@ -118,7 +114,7 @@ def _gzip(blob: BinaryIO) -> Unpacked:
 
     isal_error: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # the stub says: an instance
     stream = igzip_threaded.open(blob, "rb", threads=1)  # type: ignore[no-untyped-call]
-    return Unpacked(stream, (igzip.BadGzipFile, isal_error, EOFError), is_gzip=True)
+    return Unpacked(stream, (igzip.BadGzipFile, isal_error, EOFError))
 
 
 def _zstd(blob: BinaryIO) -> Unpacked:

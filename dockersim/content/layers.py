@@ -148,18 +148,10 @@ class LayerStore:
             if not start.startswith((GZIP_MAGIC, ZSTD_MAGIC)):
                 return self._adopt(DiffID(descriptor.digest), expected)
             blob.seek(0)
-            found = Descriptor(descriptor.media_type, descriptor.digest, self.content.size(descriptor.digest))
-            return self.add_stream(blob, found, expected)
-
-    def add_stream(self, blob: Readable, descriptor: Descriptor, expected: DiffID | None = None) -> DiffID:
-        """Unpack a layer blob that is only arriving, and store its tar; return the diff id.
-
-        Whoever fetches the blob checks it; here only the tar is checked. Raises ContentError as ``add_blob`` does.
-        """
-        with unpacked(blob) as tar:
-            diff_id = self.add_tar(tar, expected)
-        if tar.is_gzip:
-            gzip = Descriptor(media_types.LAYER_GZIP, descriptor.digest, descriptor.size)
+            with unpacked(blob) as tar:
+                diff_id = self.add_tar(tar, expected)
+        if start.startswith(GZIP_MAGIC):
+            gzip = Descriptor(media_types.LAYER_GZIP, descriptor.digest, self.content.size(descriptor.digest))
             write_whole(self._gzip_note(diff_id), gzip.to_json())
         return diff_id
 

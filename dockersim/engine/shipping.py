@@ -173,6 +173,8 @@ class Shipping:
 
     def login(self, registry: str, user: str, password: str) -> tuple[Endpoint, Granted]:
         """Log in to ``registry`` ("" for Docker Hub, which the practice registry plays) and remember it."""
+        # Deviation: Docker keeps a login with a credential helper where one is configured; here it goes into auth.json,
+        # which only its owner can read. Logins that docker has kept are used, never changed.
         endpoint = self.endpoint(registry or DOCKER_HUB)
         credentials = Credentials(user, password)
         with RegistryClient(endpoint, credentials, MemoryLog()) as client:

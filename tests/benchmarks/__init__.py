@@ -4,6 +4,7 @@
     python -m tests.benchmarks.run_overhead
     python -m tests.benchmarks.copy_files
     python -m tests.benchmarks.apt_layer
+    python -m tests.benchmarks.transfer
     python -m tests.benchmarks.language
     python -m tests.benchmarks.copy_snapshots
     python -m tests.benchmarks.ladder

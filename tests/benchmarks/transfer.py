@@ -2,9 +2,11 @@
 
     python -m tests.benchmarks.transfer [RUNS]
 
-The image has the layers of the tutorial's Flask image: a base, what apt-get installs, what pip installs. It lies in an
-OCI layout as a build leaves it, its layers plain tars, so whoever pushes compresses: skopeo as well as we. Whole
-processes are measured, each against a registry that has nothing yet.
+The image has three layers, as the tutorial's Flask image has: a base, what apt-get installs, what pip installs. They
+are made of programs, libraries and texts of this machine, since what can be compressed how far decides. The image lies
+in an OCI layout as a build leaves it, its layers plain tars, so whoever pushes compresses: skopeo as well as we. Whole
+processes are measured, each against a registry that has nothing yet; the seconds of computing are told beside those
+that go by, as these also tell how busy the machine is.
 
 A pull by dockersim, as one by docker, ends with layers that are unpacked and checked. ``skopeo copy`` ends with blobs
 as they came; with ``--dest-decompress`` it does the work that we do, but for the list of what is in each layer.
@@ -29,47 +31,59 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import httpx
+from msgspec import Struct
 
 from dockersim import Engine
 from dockersim.engine.store import machine_platform
 from dockersim.oci import ContainerConfig, ImageConfig, Platform, parse_reference
-from tests.benchmarks.apt_layer import make_tree
-from tests.benchmarks.contestants import interleaved, table, timed, workplace
+from tests.benchmarks.contestants import interleaved, table, workplace
 
 SHARES: Final = (0.17, 0.80, 0.03)
 """How much of the files each layer has: the base, apt-get's, pip's."""
+
+SIZE: Final = 720_000_000
+SMALLEST, LARGEST = 12_000, 8_000_000
 
 NAME: Final = "docker.io/flask/app:latest"
 
 
 def make_image(root: Path) -> None:
     """Make the image, in a root of dockersim, which is also an OCI layout."""
-    tree = root.with_name("tree")
-    make_tree(tree)
-    folders, engine = sorted(tree.glob("usr/lib/*")), Engine(root)
+    files, engine = list(_files()), Engine(root)
     first, diff_ids = 0, []
     for share in SHARES:
-        last = first + round(share * len(folders))
-        with _tar(tree, folders[first:last]) as tar:
+        last = first + round(share * len(files))
+        with _tar(root.with_name("layer.tar"), files[first:last]) as tar:
             diff_ids.append(engine.store.layers.add_tar(tar))
         first = last
+    size = sum(map(engine.store.layers.size, diff_ids))
+    print(f"{len(files)} files, {size / 1e6:.0f} MB")
     platform = Platform.parse(machine_platform())
     config = ImageConfig(platform.architecture, config=ContainerConfig(cmd=("sh",)), diff_ids=tuple(diff_ids))
     engine.store.images.put(config, diff_ids, [parse_reference(NAME)])
     engine.close()
-    shutil.rmtree(tree)
+
+
+def _files() -> Iterator[Path]:
+    """Choose files of this machine, neither tiny nor huge, so that 13,000 make 720 MB."""
+    left = SIZE
+    for path in sorted(Path("/usr").rglob("*")):
+        if path.is_symlink() or not path.is_file() or not SMALLEST <= (size := path.stat().st_size) <= LARGEST:
+            continue
+        if (left := left - size) < 0:
+            return
+        yield path
 
 
 @contextmanager
-def _tar(tree: Path, folders: Sequence[Path]) -> Iterator[BinaryIO]:
-    """Give these folders as a tar."""
-    made = tree.with_name("layer.tar")
-    with tarfile.open(made, "w") as tar:
-        for folder in folders:
-            tar.add(folder, str(folder.relative_to(tree)))
-    with made.open("rb") as file:
+def _tar(place: Path, files: Sequence[Path]) -> Iterator[BinaryIO]:
+    """Give these files as a tar."""
+    with tarfile.open(place, "w") as tar:
+        for path in files:
+            tar.add(path)
+    with place.open("rb") as file:
         yield file
-    made.unlink()
+    place.unlink()
 
 
 # ---------------------------------------------------------------- the registries
@@ -120,46 +134,56 @@ REGISTRIES: Final[dict[str, Serve]] = {"docker-registry": debian, "the practice 
 # ---------------------------------------------------------------- who pushes and pulls
 
 
+class Cost(Struct, frozen=True):
+    """What a process took, in seconds: that went by, and of computing."""
+
+    wall: float
+    computing: float
+
+
 class Transfers:
-    """Single pushes and pulls, timed; what each leaves behind is removed before the next."""
+    """Single pushes and pulls; what each leaves behind is removed before the next."""
 
     def __init__(self, folder: Path, serve: Serve) -> None:
         self._folder = folder
         self._root = folder / "root"
         self._serve = serve
 
-    def push(self) -> float:
+    def push(self) -> Cost:
         """Push with dockersim; the layers have yet to be compressed."""
         self.forget_gzip()
         return self.push_again()
 
-    def push_again(self) -> float:
+    def push_again(self) -> Cost:
         """Push with dockersim; the layers were compressed for an earlier push."""
         with self._serve(self._folder) as address:
-            dockersim = self._dockersim(self._root)
-            dockersim("tag", NAME, f"{address}/flask/app")
-            seconds = dockersim("push", "-q", f"{address}/flask/app")
-            dockersim("rmi", f"{address}/flask/app")
-        return seconds
+            return self.push_to(address)
 
-    def skopeo_push(self, source: Path) -> float:
+    def push_to(self, address: str) -> Cost:
+        """Push with dockersim to a registry that is there."""
+        dockersim("--root", str(self._root), "tag", NAME, f"{address}/flask/app")
+        cost = dockersim("--root", str(self._root), "push", "-q", f"{address}/flask/app")
+        dockersim("--root", str(self._root), "rmi", f"{address}/flask/app")
+        return cost
+
+    def skopeo_push(self, source: Path) -> Cost:
         """Push an OCI layout with skopeo."""
         with self._serve(self._folder) as address:
-            return _skopeo("--dest-tls-verify=false", f"oci:{source}", f"docker://{address}/flask/app")
+            return skopeo("--dest-tls-verify=false", f"oci:{source}", f"docker://{address}/flask/app")
 
-    def pull(self, address: str) -> float:
+    def pull(self, address: str) -> Cost:
         """Pull with dockersim, into a root that has nothing."""
         root = self._folder / "pulled"
-        seconds = self._dockersim(root)("pull", "-q", f"{address}/flask/app")
+        cost = dockersim("--root", str(root), "pull", "-q", f"{address}/flask/app")
         shutil.rmtree(root)
-        return seconds
+        return cost
 
-    def skopeo_pull(self, address: str, *flags: str, kind: str = "oci") -> float:
+    def skopeo_pull(self, address: str, *flags: str, kind: str = "oci") -> Cost:
         """Pull with skopeo, into a directory that has nothing."""
         place = self._folder / "pulled"
-        seconds = _skopeo("--src-tls-verify=false", *flags, f"docker://{address}/flask/app", f"{kind}:{place}")
+        cost = skopeo("--src-tls-verify=false", *flags, f"docker://{address}/flask/app", f"{kind}:{place}")
         shutil.rmtree(place)
-        return seconds
+        return cost
 
     def forget_gzip(self) -> None:
         """Make the root what it was before the first push."""
@@ -168,51 +192,73 @@ class Transfers:
             (self._root / "blobs" / digest.replace(":", "/")).unlink(missing_ok=True)
             note.unlink()
 
-    @staticmethod
-    def _dockersim(root: Path) -> Callable[..., float]:
-        environment = os.environ | {"DOCKERSIM_HOME": str(root)}
-        return lambda *words: timed([sys.executable, "-m", "dockersim.cli", *words], environment)
+
+def dockersim(*words: str) -> Cost:
+    """Run a command of ours."""
+    return _run([sys.executable, "-m", "dockersim.cli", *words], dict(os.environ))
 
 
-def _skopeo(*words: str) -> float:
-    # A cache of its own: it would know of blobs in registries that are gone.
+def skopeo(*words: str) -> Cost:
+    """Run ``skopeo copy``, with a cache of its own: it would know of blobs in registries that are gone."""
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"XDG_DATA_HOME": cache, "XDG_RUNTIME_DIR": cache}
-        return timed(["skopeo", "copy", "-q", "--insecure-policy", *words], environment)
+        return _run(["skopeo", "copy", "-q", "--insecure-policy", *words], environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> Cost:
+    with tempfile.TemporaryFile() as complaints:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=complaints)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.perf_counter() - began
+        if process.returncode:
+            complaints.seek(0)
+            raise SystemExit(f"{command}: {complaints.read().decode(errors='replace')[-2000:]}")
+    return Cost(wall, used.ru_utime + used.ru_stime)
+
+
+def show(title: str, measures: dict[str, Callable[[], Cost]], times: int) -> None:
+    """Measure in turn, and print the seconds that went by and those of computing."""
+    computing: dict[str, list[float]] = {name: [] for name in measures}
+
+    def wall(name: str) -> float:
+        cost = measures[name]()
+        computing[name].append(cost.computing)
+        return cost.wall
+
+    table(title, interleaved({name: partial(wall, name) for name in measures}, times))
+    table(f"{title}: computing only", computing)
 
 
 def main(times: int = 3) -> None:
     """Print seconds and ratios; a ratio above 1 says that dockersim is faster."""
     with workplace() as folder:
         make_image(folder / "root")
+        packed = folder / "packed"
         for title, serve in REGISTRIES.items():
             transfers = Transfers(folder, serve)
             with serve(folder) as address:
-                dockersim = transfers._dockersim(folder / "root")
-                dockersim("tag", NAME, f"{address}/flask/app")
-                dockersim("push", "-q", f"{address}/flask/app")
-                dockersim("rmi", f"{address}/flask/app")
-                packed = folder / "packed"
+                transfers.push_to(address)
                 if not packed.exists():
-                    _skopeo("--src-tls-verify=false", f"docker://{address}/flask/app", f"oci:{packed}")
+                    skopeo("--src-tls-verify=false", f"docker://{address}/flask/app", f"oci:{packed}")
+                unpacking = partial(transfers.skopeo_pull, address, "--dest-decompress", kind="dir")
                 pulls = {
-                    "dockersim pull (unpacks)": partial(transfers.pull, address),
-                    "skopeo copy --dest-decompress": partial(
-                        transfers.skopeo_pull, address, "--dest-decompress", kind="dir"
-                    ),
-                    "skopeo copy (as it comes)": partial(transfers.skopeo_pull, address),
+                    "dockersim pull": partial(transfers.pull, address),
+                    "skopeo copy --dest-decompress": unpacking,
+                    "skopeo copy, which does not unpack": partial(transfers.skopeo_pull, address),
                 }
-                table(f"Pull from {title}", interleaved(pulls, times))
+                show(f"Pull from {title}", pulls, times)
             pushes = {
-                "dockersim push (compresses)": transfers.push,
-                "skopeo copy (compresses)": partial(transfers.skopeo_push, folder / "root"),
+                "dockersim push": transfers.push,
+                "skopeo copy": partial(transfers.skopeo_push, folder / "root"),
             }
-            table(f"Push to {title}", interleaved(pushes, times))
+            show(f"Push to {title}, compressing", pushes, times)
             again = {
-                "dockersim push (compressed before)": transfers.push_again,
-                "skopeo copy (compressed before)": partial(transfers.skopeo_push, packed),
+                "dockersim push": transfers.push_again,
+                "skopeo copy": partial(transfers.skopeo_push, packed),
             }
-            table(f"Push to {title}", interleaved(again, times))
+            show(f"Push to {title}, compressed before", again, times)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dockersim import Engine
+from dockersim.oci import ContainerConfig, ImageConfig, parse_reference
+from dockersim.registry import stop
+from dockersim.registry.server.service import make_app
+from tests.registry.servers import serving
+
 from .conftest import Run
 
 Ok = Callable[..., str]
@@ -191,3 +197,46 @@ def held(root: Path) -> int:
 def test_what_another_registry_holds_is_not_ours_to_plan(run: Run) -> None:
     refused = run("registry", "rm", "-f", "127.0.0.1:1/a/b")
     assert refused.exit_code == 1 and "is not the practice registry" in refused.stderr
+
+
+def test_an_image_of_another_platform_is_pulled_when_it_is_asked_for(
+    ok: Ok, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = Engine(tmp_path / "foreign", environment={})
+    config = ImageConfig("riscv64", config=ContainerConfig(cmd=("sh",)))
+    address = foreign.shipping.practice_registry().registry
+    foreign.store.images.put(config, [], [parse_reference(f"{address}/test/app")])
+    foreign.shipping.push(f"{address}/test/app", lambda event: None)
+    try:
+        refused = run("pull", f"{address}/test/app")
+        assert refused.exit_code == 1 and "is an image for linux/riscv64, this machine runs" in refused.stderr
+        pulled = ok("pull", "--platform", "linux/riscv64", f"{address}/test/app")
+        assert "Downloaded newer image" in pulled
+        wrong = run("pull", "--platform", "riscv64", f"{address}/test/app")
+        assert wrong.exit_code == 1 and "not a platform: riscv64" in wrong.stderr
+    finally:
+        stop(foreign.root / "registry")
+
+
+def test_another_registry_can_be_the_practice_registry(
+    ok: Ok, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(make_app(tmp_path / "theirs")) as address:
+        monkeypatch.setenv("DOCKERSIM_REGISTRY", address.registry)
+        login = ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+        assert f"Docker Hub is played by the practice registry ({address.registry})." in login
+        assert ": Pushed" in ok("push", "myusername/my-flask-app")
+        ok("rmi", "myusername/my-flask-app")
+        assert "Image is up to date" not in ok("pull", "myusername/my-flask-app")
+        assert ok("logout").strip() == f"Removing login credentials for {address.registry}"
+
+
+@pytest.mark.parametrize("server", ["https://index.docker.io/v1/", "docker.io", "https://docker.io/"])
+def test_docker_hub_has_many_names(ok: Ok, server: str) -> None:
+    assert "played by the practice registry" in ok("login", "-u", "alice", "-p", "secret", server)
+
+
+def test_an_address_with_a_password_is_refused_and_not_shown(run: Run) -> None:
+    result = run("login", "-u", "a", "-p", "b", "https://alice:s3cret@registry.example/v2/")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 2  # docker's warning comes first
+    assert "not the address of a registry: 'registry.example'" in result.stderr and "s3cret" not in result.output

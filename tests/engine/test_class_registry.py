@@ -54,7 +54,7 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
                 f"  tls: {{certificate: {certificate}, key: {key}}}\n"
                 f"auth: {{htpasswd: {{realm: a class, path: {tmp_path / 'htpasswd'}}}}}\n"
             )
-            with docker_registry(tmp_path, more, authority=ca) as url:
+            with docker_registry(tmp_path, more, ca) as url:
                 yield Registry(url, url.removeprefix("https://"), login=True)
         case kind:
             host = str(request.getfixturevalue("debian_registry")).removeprefix("http://")
@@ -101,7 +101,7 @@ def test_a_login_of_docker_counts_and_a_wrong_one_is_one_line(
         f"  tls: {{certificate: {certificate}, key: {key}}}\n"
         f"auth: {{htpasswd: {{realm: a class, path: {tmp_path / 'htpasswd'}}}}}\n"
     )
-    with docker_registry(tmp_path, more, authority=ca) as url:
+    with docker_registry(tmp_path, more, ca) as url:
         host = url.removeprefix("https://")
         auth = base64.b64encode(b"alice:wonderland").decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))

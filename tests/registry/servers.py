@@ -53,7 +53,8 @@ def serving(app: ASGIApp, patience: Patience = PATIENCE, most: int = MOST_CONNEC
 def docker_registry(folder: Path, more: str = "", authority: Path | None = None) -> Iterator[str]:
     """Run Debian's docker-registry with deletes enabled, its data in ``folder``; its URL. Raises NotInstalled.
 
-    ``more`` of its config stands below ``http:``; ``authority`` is the file of who signed its certificate, if any.
+    ``more`` of its config stands below ``http:``. ``authority`` is the file of who has signed its certificate, if it
+    has one.
     """
     program = shutil.which("docker-registry")
     if program is None:
@@ -67,18 +68,19 @@ def docker_registry(folder: Path, more: str = "", authority: Path | None = None)
         f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}, delete: {{enabled: true}}}}\n"
         f"http:\n  addr: '127.0.0.1:{port}'\n{more}"
     )
+    url = f"{'https' if authority else 'http'}://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
-    url = f"{'https' if authority else 'http'}://127.0.0.1:{port}"
     try:
-        _wait(f"{url}/v2/", process, ssl.create_default_context(cafile=authority) if authority else True)
+        _wait(f"{url}/v2/", process, authority)
         yield url
     finally:
         process.kill()
         process.wait()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], trusted: ssl.SSLContext | bool) -> None:
+def _wait(url: str, process: subprocess.Popen[bytes], authority: Path | None) -> None:
+    trusted = ssl.create_default_context(cafile=authority) if authority else True
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         try:

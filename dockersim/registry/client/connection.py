@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final, Protocol, Self
+from typing import BinaryIO, Final, Self
 from urllib.parse import urlencode
 
+from dockersim.content import BlobWriter
 from dockersim.digest import sha256
 from dockersim.errors import ContentError, RegistryError
 from dockersim.oci import Descriptor, media_types
@@ -27,20 +28,6 @@ _ACCEPT: Final = ", ".join(
 
 _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 """What an image can be named by (image-spec, descriptor.md, "Registered algorithms")."""
-
-
-class BlobSink(Protocol):
-    """Where a fetched blob goes: a ``BlobWriter``, say."""
-
-    @property
-    def size(self) -> int:
-        """How many bytes are there."""
-
-    def write(self, chunk: bytes, /) -> int:
-        """Take a piece."""
-
-    def commit(self, expected: str | None = None, *, size: int | None = None) -> str:
-        """Keep what was written, if it is what is expected; else raise ContentError."""
 
 
 class RegistryClient:
@@ -77,7 +64,7 @@ class RegistryClient:
         return self.expect(answer, f"{repository}@{digest}", 200).is_success
 
     def fetch_blob(
-        self, repository: str, blob: Descriptor, into: BlobSink, *, urls: Sequence[str] = ()
+        self, repository: str, blob: Descriptor, into: BlobWriter, *, urls: Sequence[str] = ()
     ) -> Iterator[int]:
         """Write a blob into ``into`` and commit it; yield the bytes that are there after every piece.
 
@@ -166,7 +153,7 @@ class RegistryClient:
             following = link[link.find("<") + 1 : link.find(">")] if 'rel="next"' in link else ""
             url = following if following != url else ""
 
-    def _fetch_from(self, url: str, repository: str, blob: Descriptor, into: BlobSink) -> Iterator[int]:
+    def _fetch_from(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         """Fetch all that is not in ``into`` yet, with patience."""
         patience = Patience(self.pause)
         while into.size < blob.size or not blob.size:
@@ -178,7 +165,7 @@ class RegistryClient:
             except RegistryError as error:
                 patience.bear(error)
 
-    def _fetch_rest(self, url: str, repository: str, blob: Descriptor, into: BlobSink) -> Iterator[int]:
+    def _fetch_rest(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         first = into.size
         headers = {"Range": f"bytes={first}-"} if first else {}
         # At a place that is not the registry's no scope counts; its credentials do not go there.

@@ -17,7 +17,6 @@ from dockersim.digest import DiffID
 from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_types
 from dockersim.registry.client.abreast import abreast
-from dockersim.registry.client.arriving import Arriving
 from dockersim.registry.client.connection import RegistryClient
 from dockersim.registry.client.platforms import check_platform, choose
 from dockersim.registry.events import (
@@ -113,32 +112,18 @@ def _pull_layer(
         return
     if layer.media_type not in media_types.LAYERS | media_types.FOREIGN_LAYERS:
         raise ContentError(f"layer {layer.digest} of {name.familiar()} has an unknown media type: {layer.media_type}")
-    if content.keep(layer.digest):
-        layers.add_blob(layer, diff_id)
-    else:
+    if not content.keep(layer.digest):
         told = 0
-        for done in _fetch_layer(client, name, diff_id, layer, content, layers):
+        for done in _fetch_layer(client, name, layer, content):
             if done - told >= _STEP or done == layer.size:
                 told = done
                 yield Progress(diff_id, layer.digest, done, layer.size)
+    layers.add_blob(layer, diff_id)
     yield LayerPulled(diff_id, layer.digest, layer.size)
 
 
-def _fetch_layer(
-    client: RegistryClient,
-    name: Reference,
-    diff_id: DiffID,
-    layer: Descriptor,
-    content: ContentStore,
-    layers: LayerStore,
-) -> Iterator[int]:
-    """Fetch a layer and unpack it on the way. A foreign one is first looked for where its maker publishes it."""
+def _fetch_layer(client: RegistryClient, name: Reference, layer: Descriptor, content: ContentStore) -> Iterator[int]:
+    """Fetch a layer. A foreign one is first looked for where its maker publishes it."""
     urls = layer.urls if layer.media_type in media_types.FOREIGN_LAYERS else ()
     with content.writer() as blob:
-        if layer.media_type in media_types.PLAIN_LAYERS:
-            yield from client.fetch_blob(name.repository, layer, blob, urls=urls)
-        else:
-            with Arriving(blob, layers, layer, diff_id) as arriving:
-                yield from client.fetch_blob(name.repository, layer, arriving, urls=urls)
-            return
-    layers.add_blob(layer, diff_id)  # the blob is the layer
+        yield from client.fetch_blob(name.repository, layer, blob, urls=urls)
