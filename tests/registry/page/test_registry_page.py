@@ -248,6 +248,15 @@ def test_a_users_repository_is_changed_by_that_user_only(shop: Shop) -> None:
     assert http.post("/delete", data=form | {"user": "alice", "password": "secret of alice"}).status_code == 200
 
 
+def test_a_token_that_is_not_for_deletes_deletes_nothing_here_either(shop: Shop) -> None:
+    http = shop.http
+    form = form_of(http.get("/delete", params=APP))
+    for actions, status in (("pull,push", 403), ("pull,push,delete", 200)):
+        scope = {"scope": f"repository:alice/app:{actions}"}
+        token = http.get("/token", params=scope, auth=("alice", "secret")).json()["token"]
+        assert http.post("/delete", data=form, headers={"Authorization": f"Bearer {token}"}).status_code == status
+
+
 def test_nothing_but_the_plan_is_in_a_form(shop: Shop) -> None:
     answer = shop.http.post("/delete", content=b"name=" + b"x" * 20_000)
     assert answer.status_code == 413
