@@ -72,10 +72,15 @@ class Removal(Struct, frozen=True):
 
 
 class Collection(Struct, frozen=True):
-    """What garbage collection would free. ``waiting`` are unnamed too, but so young that a push may be under way."""
+    """What garbage collection would free.
+
+    ``waiting`` are unnamed too, but so young that a push may be under way. ``untagged`` are manifests that no tag leads
+    to, each with the bytes that it alone keeps from being freed.
+    """
 
     freed: tuple[Blob, ...]
     waiting: tuple[Blob, ...] = ()
+    untagged: tuple[Blob, ...] = ()
     kept_blobs: int = 0
     kept_bytes: int = 0
 

@@ -63,6 +63,8 @@ def collection_lines(plan: Collection) -> Iterator[str]:
         yield "A push sends its manifest last, so they may belong to one that is under way. --all frees them too."
     if not plan.freed and not plan.waiting:
         yield "There is no garbage."
+    if plan.untagged:
+        yield f"Manifests that no tag leads to: {len(plan.untagged)}. --delete-untagged removes them."
 
 
 def collected_line(collected: Collected) -> str:

@@ -135,7 +135,9 @@ def garbage(plan: Collection, form: Form, *, spare_young: bool) -> Markup:
     young = "no" if spare_young else "yes"
     button = _confirm("garbage", f"Free {human_size(plan.bytes_freed)}", form, young=young) if plan.freed else ""
     nothing = "" if plan.freed or plan.waiting else paragraph("There is no garbage: every blob is named by a manifest.")
-    return join(_error(form), section("The plan", lead, sums, nothing, _sweep(plan), _waiting(plan)), button)
+    return join(
+        _error(form), section("The plan", lead, sums, nothing, _sweep(plan), _waiting(plan)), button, _untagged(plan)
+    )
 
 
 def collected(done: Collected) -> Markup:
@@ -157,6 +159,21 @@ def _waiting(plan: Collection) -> Content:
                     "this reason while they collect.")  # fmt: skip
     take = link("Nobody is pushing now: plan with these as well", address("garbage", young="yes"))
     return join(why, _unnamed("Blobs that are young, and spared", plan.waiting), paragraph(take))
+
+
+def _untagged(plan: Collection) -> Content:
+    if not plan.untagged:
+        return ""
+    why = paragraph("A tag that is pushed to anew leads to another manifest; the one before stays, without a tag. It "
+                    "can be pulled by its digest, so it is no garbage: delete it first.")  # fmt: skip
+    rows = ((holder_link(blob.holders[0]), human_size(blob.size), _delete_link(blob)) for blob in plan.untagged)
+    header = ("Manifest", "What it alone keeps", "Delete")
+    return section("Manifests that no tag leads to", why, table("Manifests without a tag", header, rows))
+
+
+def _delete_link(blob: Blob) -> Markup:
+    words = join("Delete…", element("span", f" {blob.holders[0]}", class_="unseen"))
+    return link(words, address("delete", repository=blob.holders[0].repository, name=blob.digest))
 
 
 def _unnamed(caption: str, blobs: tuple[Blob, ...]) -> Markup:

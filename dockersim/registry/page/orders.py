@@ -124,5 +124,6 @@ async def _caller(visit: Visit, fields: Mapping[str, str]) -> Caller:
 def _may(visit: Visit, caller: Caller, plan: Plan) -> bool:
     """Tell whether the caller may do what is planned: the rules of a push; collecting takes nothing from anybody."""
     if isinstance(plan, Removal):
-        return visit.call.registry.access.may_push(caller, plan.repository, as_hub=False)
+        may_push = visit.call.registry.access.may_push(caller, plan.repository, as_hub=False)
+        return may_push and caller.holds("delete", plan.repository)
     return caller.local or caller.proven

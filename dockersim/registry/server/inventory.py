@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,14 @@ class Inventory:
         freed = self._store.garbage(now - LATER) if spare_young else everything
         waiting = {digest: size for digest, size in everything.items() if digest not in freed}
         kept = [self.size(digest) for digest in self._naming]
-        return Collection(self._described(freed), self._described(waiting), len(kept), sum(kept))
+        return Collection(
+            self._described(freed), self._described(waiting), tuple(self._untagged(now)), len(kept), sum(kept)
+        )
+
+    def _untagged(self, now: float) -> Iterator[Blob]:
+        for name in self._store.untagged(now):
+            if (stored := self.manifests.get(name)) is not None:
+                yield Blob(stored.digest, self.weigh(stored)[1], "manifest", (stored.holder,))
 
     def _described(self, blobs: Mapping[str, int]) -> tuple[Blob, ...]:
         found = (Blob(digest, size, _look(self._store.blobs.path(digest))) for digest, size in blobs.items())

@@ -182,6 +182,19 @@ def test_a_deleted_manifest_is_freed_by_garbage_collection_and_what_is_shared_st
     assert "There is no garbage" in words(http.get("/garbage", params={"young": "yes"}))
 
 
+def test_a_manifest_that_lost_its_tag_is_told_beside_the_garbage(http: httpx.Client) -> None:
+    shop = Shop(http)
+    old = shop.image("alice/app", "latest", BASE, layer("app 1", 3_000))["digest"]
+    assert "no tag leads to" not in words(http.get("/garbage"))
+    shop.image("alice/app", "latest", BASE, layer("app 2", 3_000))
+    plan = http.get("/garbage")
+    shown = words(plan)
+    assert "There is no garbage" in shown and f"alice/app@{old[7:19]} 4.08kB Delete…" in shown
+    follow = re.search(r'href="(delete[^"]+)"', plan.text)
+    assert follow is not None
+    assert "Tags that go none" in words(http.get(f"/{unescape(follow[1])}"))
+
+
 def test_a_plan_that_is_old_is_not_carried_out(shop: Shop) -> None:
     http = shop.http
     digest = digest_of(http, "alice/app", "v1")
@@ -246,6 +259,15 @@ def test_a_users_repository_is_changed_by_that_user_only(shop: Shop) -> None:
     # A name that was mistyped has not become a user.
     assert http.get("/token", auth=("mistyped", "other")).json()["registered"] is True
     assert http.post("/delete", data=form | {"user": "alice", "password": "secret of alice"}).status_code == 200
+
+
+def test_a_token_that_is_not_for_deletes_deletes_nothing_here_either(shop: Shop) -> None:
+    http = shop.http
+    form = form_of(http.get("/delete", params=APP))
+    for actions, status in (("pull,push", 403), ("pull,push,delete", 200)):
+        scope = {"scope": f"repository:alice/app:{actions}"}
+        token = http.get("/token", params=scope, auth=("alice", "secret")).json()["token"]
+        assert http.post("/delete", data=form, headers={"Authorization": f"Bearer {token}"}).status_code == status
 
 
 def test_nothing_but_the_plan_is_in_a_form(shop: Shop) -> None:
