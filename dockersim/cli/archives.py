@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -80,7 +80,7 @@ def export(session: Session, name: str, output: Path | None) -> None:
 
 
 @click.command("import")
-@click.argument("source", metavar="file|-")
+@click.argument("source", metavar="file|URL|-")
 @click.argument("name", metavar="[REPOSITORY[:TAG]]", required=False)
 @click.option("-c", "--change", "changes", multiple=True, help="Apply Dockerfile instruction to the created image")
 @click.option("-m", "--message", help="Set commit message for imported image")
@@ -89,14 +89,15 @@ def export(session: Session, name: str, output: Path | None) -> None:
 def import_(
     session: Session, source: str, name: str | None, changes: tuple[str, ...], message: str | None, platform: str | None
 ) -> None:
-    """Import the contents from a tarball to create a filesystem image."""
+    """Import the contents from a tarball to create a filesystem image. The tarball may be packed, or on the web."""
     engine = session.engine()
     reference = parse_reference(name) if name else None
     changed = _changed(engine, changes, platform)
-    with _reading(None if source == "-" else Path(source)) as stream:
+    where = source if _is_on_the_web(source) else "-"  # docker sends a file as it sends what comes through a pipe
+    with _opened(engine, source) as stream:
         image = import_rootfs(
             engine.store.images, stream, created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            platform=changed[1], name=reference, config=changed[0], message=message or f"Imported from {source}",
+            platform=changed[1], name=reference, config=changed[0], message=message or f"Imported from {where}",
         )  # fmt: skip
     click.echo(image.id)
 
@@ -108,6 +109,23 @@ def _changed(engine: Engine, changes: tuple[str, ...], platform: str | None) -> 
     if finished.config is None:
         raise DockersimError("--change makes no config")
     return finished.config.config, finished.config.platform
+
+
+def _opened(engine: Engine, source: str) -> AbstractContextManager[BinaryIO]:
+    """Open what is to be imported; what is on the web is fetched first. Raises BuildError if it is not to be had."""
+    if not _is_on_the_web(source):
+        return _reading(None if source == "-" else Path(source))
+    from dockersim.engine.downloads import Downloads
+    from dockersim.engine.fetching import Fetching
+
+    content = engine.store.content
+    found = Downloads(content, engine.root / "downloads", Fetching).fetch(source)
+    assert found is not None  # it was online
+    return content.open(found.digest)
+
+
+def _is_on_the_web(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dockersim.content import Collected, collect
+from dockersim.content.garbage import GRACE_SECONDS
 from dockersim.digest import DiffID, Digest
 from dockersim.engine.keeping import remove_unused
 from dockersim.errors import ContainerError
@@ -81,13 +82,13 @@ def prune_cache(store: Store, *, everything: bool, before: float = math.inf) -> 
     return Pruned(names, sum(size for of_folder in removed for size in of_folder.values()))
 
 
-def sweep(engine: Engine) -> Collected:
+def sweep(engine: Engine, *, grace_seconds: float = GRACE_SECONDS) -> Collected:
     """Delete the blobs that neither an image nor a container nor the build cache needs, but not the young ones.
 
     With a layer goes what was laid out of it.
     """
     store = engine.store
-    collected = collect(store.layers, _roots(engine))
+    collected = collect(store.layers, _roots(engine), grace_seconds=grace_seconds)
     if collected.blobs:
         store.snapshots.remove([DiffID(blob) for blob in collected.blobs])
     return collected

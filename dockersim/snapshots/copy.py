@@ -37,7 +37,7 @@ from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_err
 from dockersim.snapshots.layout import Layout
 from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import read_written, scan
-from dockersim.snapshots.sweep import Claim, claim, claim_new, new_path
+from dockersim.snapshots.sweep import GONE, Claim, bury, claim, claim_new, new_path
 
 SLOTS = 3
 """How many trees are kept when they share nothing: the stages of one build, or the bases of a few."""
@@ -140,7 +140,7 @@ class CopySnapshotter:
         with store_errors("a laid out layer cannot be deleted"):
             for claimed in self._free_slots():
                 if not gone.isdisjoint(_layers_of(claimed.path)):
-                    delete(claimed.path)
+                    bury(claimed.path)
                 claimed.release()
 
     def _make_usable(self, slot: _Slot, entries: Sequence[LayerEntry]) -> None:
@@ -174,7 +174,10 @@ class CopySnapshotter:
     def _free_slots(self) -> list[Claim]:
         if not os.path.isdir(self._root):
             return []
-        claims = [claim(f"{self._root}/{name}") for name in sorted(os.listdir(self._root))]
+        paths = [f"{self._root}/{name}" for name in sorted(os.listdir(self._root))]
+        for path in (path for path in paths if path.endswith(GONE)):
+            delete(path)
+        claims = [claim(path) for path in paths if not path.endswith(GONE)]
         return [claimed for claimed in claims if claimed is not None]
 
     def _choose(self, layers: tuple[DiffID, ...]) -> Claim:

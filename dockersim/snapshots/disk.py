@@ -277,16 +277,26 @@ def usable(path: str) -> Iterator[None]:
 
 
 def delete(path: str) -> None:
-    """Delete a file, or a directory with all that is in it, following no link; nothing there is no error."""
-    try:
-        if not stat.S_ISDIR(os.lstat(path).st_mode):
-            os.unlink(path)
-            return
-    except FileNotFoundError:
-        return
-    if not is_root():
-        _open_up(path)
-    shutil.rmtree(path)
+    """Delete a file, or a directory with all that is in it, following no link; nothing there is no error.
+
+    Another process may be deleting it at the same time.
+    """
+    attempts = 10
+    while os.path.lexists(path):
+        attempts -= 1
+        try:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                os.unlink(path)
+                return
+            if not is_root():
+                _open_up(path)
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            continue  # the other one was quicker with a part of it
+        except OSError as error:
+            # Who looked for the lock just now has made one; but on NFS an open file comes back for ever.
+            if error.errno != errno.ENOTEMPTY or not attempts:
+                raise
 
 
 def delete_surely(path: str) -> None:

@@ -27,7 +27,7 @@ from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, delete_surely, is_root, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors
 from dockersim.snapshots.layout import (
     Layout,
     is_self_contained,
@@ -37,7 +37,7 @@ from dockersim.snapshots.layout import (
 )
 from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import is_opaque, read_written, scan
-from dockersim.snapshots.sweep import Claim, claim_new, new_path, sweep
+from dockersim.snapshots.sweep import Claim, bury, claim_new, new_path, sweep
 
 
 class _Active(Struct):
@@ -120,7 +120,7 @@ class OverlaySnapshotter:
             return
         with store_errors("a snapshot cannot be deleted"):
             try:
-                delete_surely(active.claim.path)
+                bury(active.claim.path)
             finally:
                 self._active.pop(key, None)
                 active.claim.release()
@@ -145,7 +145,7 @@ class OverlaySnapshotter:
             self._disk.finish(active.upper, self._chains.tree(layers).root.entry)
         except BaseException:
             self.discard(key)
-            delete(path)
+            bury(path)
             raise
         return active
 
@@ -195,7 +195,7 @@ class OverlaySnapshotter:
             claimed = claim_new(path)
             yield path
         finally:
-            delete_surely(path)
+            bury(path)
             if claimed is not None:
                 claimed.release()
 

@@ -10,7 +10,10 @@ import os
 import secrets
 
 from dockersim.locks import try_lock
-from dockersim.snapshots.disk import delete
+from dockersim.snapshots.disk import delete, delete_surely
+
+GONE = ".gone"
+"""The end of the name of a directory that is being deleted, by whoever meets it."""
 
 
 class Claim:
@@ -31,10 +34,18 @@ def claim(path: str) -> Claim | None:
         descriptor = os.open(f"{path}/lock", os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
         return None
-    if not try_lock(descriptor):
+    if not try_lock(descriptor) or not _is_there(f"{path}/lock", descriptor):
         os.close(descriptor)
         return None
     return Claim(path, descriptor)
+
+
+def _is_there(path: str, descriptor: int) -> bool:
+    """Say whether an open file is still the one at ``path``: between opening and locking it, it may have been swept."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def new_path(folder: str) -> str:
@@ -48,11 +59,28 @@ def claim_new(path: str) -> Claim:
     The caller names it (``new_path``), and deletes it if a Ctrl-C arrives before the claim does.
     """
     while True:
-        os.mkdir(path, 0o700)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            continue  # it is on its way out
         claimed = claim(path)
         if claimed is not None:
             return claimed
-        # somebody swept it away between the two calls
+        # somebody sweeps it away, having come between the two calls
+
+
+def bury(path: str) -> None:
+    """Delete a directory that the caller holds, or has just made.
+
+    First it gets another name. Else its lock would be deleted before the rest, and who looks whether it is free would
+    make a new one, and have half a directory that vanishes below his hands.
+    """
+    try:
+        os.rename(path, path + GONE)
+    except FileNotFoundError:
+        pass  # never made, or buried before
+    finally:
+        delete_surely(path + GONE)
 
 
 def sweep(folder: str) -> None:
@@ -60,7 +88,10 @@ def sweep(folder: str) -> None:
     with os.scandir(folder) as found:
         names = [item.path for item in found if item.is_dir(follow_symlinks=False)]
     for path in names:
+        if path.endswith(GONE):
+            delete(path)
+            continue
         claimed = claim(path)
         if claimed is not None:
-            delete(path)
+            bury(path)
             claimed.release()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.web import serving
+
 from .conftest import Run
 
 Ok = Callable[..., str]
@@ -147,6 +149,18 @@ def test_a_root_file_system_is_imported_with_changes(ok: Ok, tmp_path: Path) -> 
     [document] = json.loads(ok("inspect", "motd:v1"))
     assert document["Config"]["Cmd"] == ["cat", "/etc/motd"]
     assert "A=b" in document["Config"]["Env"] and document["Comment"] == "by hand"
+
+
+def test_a_root_file_system_is_imported_from_the_web(ok: Ok, run: Run) -> None:
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("etc/empty"))
+    with serving({"/root.tar.gz": tar.getvalue()}) as site:
+        image_id = ok("import", f"{site.url}/root.tar.gz", "web").strip()
+        [document] = json.loads(ok("inspect", "web"))
+        assert (document["Id"], document["Comment"]) == (image_id, f"Imported from {site.url}/root.tar.gz")
+        missing = run("import", f"{site.url}/nosuch", "web")
+    assert missing.exit_code == 1 and missing.stderr.count("\n") == 1 and "404" in missing.stderr
 
 
 @pytest.mark.parametrize(
