@@ -30,6 +30,9 @@ from dockersim.errors import StoreError
 if TYPE_CHECKING:
     import sqlite3
 
+_LOG_INDEX = 64 << 10
+"""Bytes; SQLite makes the index of its log 32 KiB at a time (sqlite.org/walformat.html, section 2.1)."""
+
 BUSY_SECONDS = 15.0
 """How long to wait for another process's transaction; ours take milliseconds."""
 
@@ -115,7 +118,8 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            raise StoreError(f"cannot use {self.path}: {error}", hint=_advice(str(error))) from error
+            said = "the disk is full" if _is_full(self.path, str(error)) else str(error)
+            raise StoreError(f"cannot use {self.path}: {said}", hint=_advice(said)) from error
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
                 raise
@@ -133,10 +137,20 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
         try:
             if connection.execute("PRAGMA journal_mode=WAL").fetchone() is not None:
                 return
-        except sqlite3.OperationalError:
-            if time.monotonic() > until:
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
+
+
+def _is_full(path: Path, said: str) -> bool:
+    """Tell what SQLite's "disk I/O error" hides: there is no room for the index of its log (``-shm``)."""
+    import shutil  # 2 ms that a cached build need not spend
+
+    try:
+        return "full" in said or ("I/O" in said and shutil.disk_usage(path.parent).free < _LOG_INDEX)
+    except OSError:
+        return False
 
 
 def _advice(text: str) -> str:
@@ -144,4 +158,4 @@ def _advice(text: str) -> str:
         return "another dockersim is busy with it; try again in a moment"
     if "readonly" in text or "unable to open" in text:
         return "make the directory yours, or set DOCKERSIM_HOME to one that is"
-    return "free some space" if "full" in text else ""
+    return "free some space, or set DOCKERSIM_HOME to a larger disk" if "full" in text else ""

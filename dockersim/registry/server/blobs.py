@@ -57,7 +57,7 @@ class Blobs:
         return data
 
     def adopt(self, upload: Path, digest: str) -> None:
-        """Take over a file whose hash is known to be ``digest``. May be repeated."""
+        """Take over a file whose hash is known to be ``digest``, and whose bytes are on the disk. May be repeated."""
         target = self.path(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(upload, target)
