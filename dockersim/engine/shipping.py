@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from dockersim.content import Lease, lease
 from dockersim.engine.store import Store
+from dockersim.engine.whereabouts import Whereabouts
 from dockersim.errors import ContentError, ImageError, RegistryError
 from dockersim.images import Image
 from dockersim.oci import DOCKER_HUB, Manifest, Platform, Reference, parse_reference
@@ -88,6 +89,7 @@ class Shipping:
         self._environment = environment
         self._settings = read_settings(environment)
         self._platform = parse_platform(platform)
+        self._whereabouts = Whereabouts(store.root / "whereabouts.json")
         self.registry_root = store.root / "registry"
 
     # ------------------------------------------------------------ push and pull
@@ -103,8 +105,10 @@ class Shipping:
             if index is not None:
                 pushed = _drain(push_index(client, reference, index, self._store.content), show)
             else:
-                steps = push(client, reference, image.manifest, self._store.content, self._store.layers)
+                mounts = self._whereabouts.elsewhere(endpoint.credential_key, reference.repository)
+                steps = push(client, reference, image.manifest, self._store.content, self._store.layers, mounts=mounts)
                 pushed = _drain(steps, show)
+                self._note(endpoint, reference, image)
         return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events), tuple(kept))
 
     def pull(self, name: str, sink: PullSink, *, platform: str = "", all_platforms: bool = False) -> Pulled:
@@ -156,7 +160,12 @@ class Shipping:
             manifest = Manifest.from_json(store.content.read(found.digest))
             config = store.content.read(manifest.config.digest)
             image = store.images.put(config, manifest.layers, [reference], index=index)
+        self._note(endpoint, reference, image)
         return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events), tuple(kept))
+
+    def _note(self, endpoint: Endpoint, reference: Reference, image: Image) -> None:
+        if not endpoint.is_mirror:
+            self._whereabouts.note(endpoint.credential_key, reference.repository, image.config.diff_ids)
 
     def remove(self, reference: Reference) -> tuple[WireEvent, ...]:
         """Remove a tag, or a manifest by its digest, from its registry. Raises NotInRegistry, AccessDenied."""

@@ -69,6 +69,22 @@ def test_every_request_can_be_shown(ok: Ok, image_id: str) -> None:
     assert "Why HEAD, to ask whether the blob is already there?\n  HEAD asks for the headers" in again
 
 
+def test_a_layer_of_another_repository_is_mounted_instead_of_sent(ok: Ok, image_id: str) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", "myusername/my-flask-app")
+    ok("tag", "my-flask-app", "myusername/other")
+    told = ok("push", "--show-http", "myusername/other")
+    assert told.count(": Mounted from myusername/my-flask-app\n") == 2 and ": Pushed" not in told
+    assert ": 2 layers that the registry took over from myusername/my-flask-app (mount answered 201)\n" in told
+    assert "The registry keeps every blob once." in told
+    # Where it is no more it is sent.
+    for name in ("my-flask-app", "other"):
+        ok("registry", "rm", "-f", "--manifest", f"myusername/{name}")
+    ok("registry", "garbage-collect", "--all", "--force")
+    ok("tag", "my-flask-app", "myusername/third")
+    assert ok("push", "myusername/third").count(": Pushed") == 2
+
+
 def test_a_pull_tells_what_it_fetched(ok: Ok, image_id: str, tmp_path: Path) -> None:
     ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
     ok("push", "-q", "myusername/my-flask-app")
