@@ -19,20 +19,12 @@ _LARGEST_DOCUMENT = 16 << 20
 _DEEPEST_INDEX = 4
 
 
-def blobs_of(content: ContentStore, descriptor: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
-    """Yield all that a manifest or an index leads to, what is named before what names it, itself last.
+def blobs_of(content: ContentStore, descriptor: Descriptor) -> Iterator[Descriptor]:
+    """Yield all that a manifest or an index leads to, once each, what is named before what names it, itself last.
 
     Raises ContentError where a document is not here, is damaged, or where indexes are nested without end.
     """
-    if descriptor.media_type in media_types.INDEXES:
-        if depth > _DEEPEST_INDEX:
-            raise ContentError("the image's indexes are nested too deeply")
-        for entry in _index(content, descriptor).manifests:
-            yield from blobs_of(content, entry, depth + 1)
-    else:
-        manifest = Manifest.from_json(_document(content, descriptor))
-        yield from (*manifest.layers, manifest.config)
-    yield descriptor
+    yield from _blobs(content, descriptor, 0, set())
 
 
 def is_whole(content: ContentStore, index: Descriptor, has: Callable[[str], bool]) -> bool:
@@ -43,17 +35,9 @@ def is_whole(content: ContentStore, index: Descriptor, has: Callable[[str], bool
         return False
 
 
-def images_of(content: ContentStore, index: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
+def images_of(content: ContentStore, index: Descriptor) -> Iterator[Descriptor]:
     """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none."""
-    if depth > _DEEPEST_INDEX:
-        raise ContentError("the image's indexes are nested too deeply")
-    for entry in _index(content, index).manifests:
-        if not content.has(entry.digest):
-            continue
-        if entry.media_type in media_types.INDEXES:
-            yield from images_of(content, entry, depth + 1)
-        elif entry.media_type in media_types.MANIFESTS and not is_attestation(entry):
-            yield entry
+    yield from _images(content, index, 0, set())
 
 
 def choose(offered: list[Descriptor], platform: Platform | None) -> Descriptor:
@@ -66,6 +50,40 @@ def choose(offered: list[Descriptor], platform: Platform | None) -> Descriptor:
 def is_attestation(descriptor: Descriptor) -> bool:
     """Tell BuildKit's statements of provenance, which stand in an index as if they were images."""
     return descriptor.annotations.get("vnd.docker.reference.type") == "attestation-manifest"
+
+
+def _blobs(content: ContentStore, descriptor: Descriptor, depth: int, seen: set[str]) -> Iterator[Descriptor]:
+    if descriptor.digest in seen:
+        return  # an index may name another a thousand times, which names another a thousand times
+    seen.add(descriptor.digest)
+    if descriptor.media_type in media_types.INDEXES:
+        _check_depth(depth)
+        for entry in _index(content, descriptor).manifests:
+            yield from _blobs(content, entry, depth + 1, seen)
+    else:
+        manifest = Manifest.from_json(_document(content, descriptor))
+        for blob in (*manifest.layers, manifest.config):
+            if blob.digest not in seen:
+                seen.add(blob.digest)
+                yield blob
+    yield descriptor
+
+
+def _images(content: ContentStore, index: Descriptor, depth: int, seen: set[str]) -> Iterator[Descriptor]:
+    _check_depth(depth)
+    for entry in _index(content, index).manifests:
+        if entry.digest in seen or not content.has(entry.digest):
+            continue
+        seen.add(entry.digest)
+        if entry.media_type in media_types.INDEXES:
+            yield from _images(content, entry, depth + 1, seen)
+        elif entry.media_type in media_types.MANIFESTS and not is_attestation(entry):
+            yield entry
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEEPEST_INDEX:
+        raise ContentError("the image's indexes are nested too deeply")
 
 
 def _index(content: ContentStore, descriptor: Descriptor) -> Index:

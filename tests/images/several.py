@@ -22,12 +22,10 @@ class Several:
         self.blobs: dict[str, bytes] = {}
         self.ids = dict.fromkeys(architectures, "")
         entries = [self._image(name) for name in architectures]
-        statement = self._manifest(
-            self._blob(b"{}", media_types.CONFIG), self._blob(b'{"slsa": 1}', "application/json")
-        )
+        statement = self._manifest(self.blob(b"{}", media_types.CONFIG), self.blob(b'{"slsa": 1}', "application/json"))
         entries.append({**statement, "annotations": ATTESTED, "platform": {"architecture": "unknown", "os": "unknown"}})
         document = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": entries, "annotations": {"a": "b"}}
-        self.index = self._blob(json.dumps(document, indent=3).encode(), media_types.INDEX)
+        self.index = self.blob(json.dumps(document, indent=3).encode(), media_types.INDEX)
 
     @property
     def digest(self) -> str:
@@ -46,15 +44,16 @@ class Several:
         tar = packed({"arch": architecture.encode()})
         config = ImageConfig(architecture, config=ContainerConfig(cmd=("sh",)), diff_ids=(sha256(tar),)).to_json()
         self.ids[architecture] = sha256(config)
-        layer = self._blob(gzip.compress(tar, mtime=0), media_types.LAYER_GZIP)
-        manifest = self._manifest(self._blob(config, media_types.CONFIG), layer)
+        layer = self.blob(gzip.compress(tar, mtime=0), media_types.LAYER_GZIP)
+        manifest = self._manifest(self.blob(config, media_types.CONFIG), layer)
         return {**manifest, "platform": {"architecture": architecture, "os": "linux"}}
 
     def _manifest(self, config: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
         document = {"schemaVersion": 2, "mediaType": media_types.MANIFEST, "config": config, "layers": [layer]}
-        return self._blob(json.dumps(document, indent=2).encode(), media_types.MANIFEST)
+        return self.blob(json.dumps(document, indent=2).encode(), media_types.MANIFEST)
 
-    def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:
+    def blob(self, data: bytes, media_type: str) -> dict[str, Any]:
+        """Add a blob; return its descriptor."""
         self.blobs[sha256(data)] = data
         return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
 

@@ -13,7 +13,7 @@ import pytest
 from dockersim.content import collect
 from dockersim.errors import ImageNotFound
 from dockersim.images import ImageStore, Loaded, load, save_docker, save_oci
-from dockersim.oci import Platform, parse_reference
+from dockersim.oci import Platform, media_types, parse_reference
 from tests.peers import needs, run
 
 from .making import build, open_store
@@ -156,3 +156,13 @@ def test_skopeo_finds_the_image_of_this_machine(images: ImageStore, several: Sev
     loaded(images, several.archive("app:1"))
     asking = ["skopeo", "--override-arch", "arm64", "inspect", f"oci:{images.content.root}:app:1"]
     assert json.loads(run(*asking))["Architecture"] == "arm64"
+
+
+def test_an_index_that_names_another_a_thousand_times_over_and_over(images: ImageStore, several: Several) -> None:
+    """Ten to the power of twelve manifests in a few hundred kilobytes: each is looked at once."""
+    inner = several.index
+    for _ in range(3):
+        inner = several.blob(json.dumps({"schemaVersion": 2, "manifests": [inner] * 1000}).encode(), media_types.INDEX)
+    several.index = inner
+    assert str(loaded(images, several.archive("app:1"))) == "Loaded image: app:1"
+    assert_whole(images, several, "app:1")

@@ -6,7 +6,7 @@ others run comes along; its layers stay packed, since nothing here will run them
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 from dockersim.content import ContentStore
 from dockersim.digest import DiffID, Digest
@@ -37,7 +37,7 @@ def push_index(
 
     Raises AccessDenied, RegistryError, and ContentError if something of it is not here.
     """
-    for blob in _once(blobs_of(content, index)):
+    for blob in blobs_of(content, index):
         if blob.digest == index.digest:
             break
         if blob.media_type in _DOCUMENTS:
@@ -62,20 +62,23 @@ def pull_index(
     if index.media_type not in media_types.INDEXES:
         return None
     yield ManifestFetched(name.familiar(), index.digest, index.size, index.media_type)
-    yield from _pull_entries(client, name, data, content, 0)
+    yield from _pull_entries(client, name, data, content, 0, set())
     content.put(data)  # last: an index in the store means all its images
     return index
 
 
 def _pull_entries(
-    client: RegistryClient, name: Reference, index: bytes, content: ContentStore, depth: int
+    client: RegistryClient, name: Reference, index: bytes, content: ContentStore, depth: int, seen: set[str]
 ) -> Generator[PullEvent, None, None]:
     if depth > _DEEPEST_INDEX:
         raise ContentError(f"the indexes of {name.familiar()} are nested too deeply")
     for entry in Index.from_json(index).manifests:
+        if entry.digest in seen:
+            continue
+        seen.add(entry.digest)
         found, data = client.fetch_manifest(name.repository, entry.digest)
         if found.media_type in media_types.INDEXES:
-            yield from _pull_entries(client, name, data, content, depth + 1)
+            yield from _pull_entries(client, name, data, content, depth + 1, seen)
         else:
             manifest = Manifest.from_json(data)
             for blob in (manifest.config, *manifest.layers):
@@ -109,11 +112,3 @@ def _pull_blob(
         for done in client.fetch_blob(name.repository, blob, into):
             yield Progress(shown, blob.digest, done, blob.size)
     yield LayerPulled(shown, blob.digest, blob.size)
-
-
-def _once(blobs: Iterator[Descriptor]) -> Iterator[Descriptor]:
-    seen: set[str] = set()
-    for blob in blobs:
-        if blob.digest not in seen:
-            seen.add(blob.digest)
-            yield blob
