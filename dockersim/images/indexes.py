@@ -15,20 +15,26 @@ from dockersim.content import ContentStore
 from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, Index, Manifest, Platform, media_types
 
-_LARGEST_DOCUMENT = 16 << 20
 _DEEPEST_INDEX = 4
 
 
-def blobs_of(content: ContentStore, descriptor: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
+def blobs_of(
+    content: ContentStore, descriptor: Descriptor, depth: int = 0, seen: set[str] | None = None
+) -> Iterator[Descriptor]:
     """Yield all that a manifest or an index leads to, what is named before what names it, itself last.
 
+    What is named again (``seen``) is left out: documents that name each other a thousand times would have no end.
     Raises ContentError where a document is not here, is damaged, or where indexes are nested without end.
     """
+    seen = set() if seen is None else seen
+    if descriptor.digest in seen:
+        return
+    seen.add(descriptor.digest)
     if descriptor.media_type in media_types.INDEXES:
         if depth > _DEEPEST_INDEX:
             raise ContentError("the image's indexes are nested too deeply")
         for entry in _index(content, descriptor).manifests:
-            yield from blobs_of(content, entry, depth + 1)
+            yield from blobs_of(content, entry, depth + 1, seen)
     else:
         manifest = Manifest.from_json(_document(content, descriptor))
         yield from (*manifest.layers, manifest.config)
@@ -43,15 +49,23 @@ def is_whole(content: ContentStore, index: Descriptor, has: Callable[[str], bool
         return False
 
 
-def images_of(content: ContentStore, index: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
-    """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none."""
+def images_of(
+    content: ContentStore, index: Descriptor, depth: int = 0, seen: set[str] | None = None
+) -> Iterator[Descriptor]:
+    """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none.
+
+    An index inside that was ``seen`` before is left out.
+    """
+    seen = set() if seen is None else seen
     if depth > _DEEPEST_INDEX:
         raise ContentError("the image's indexes are nested too deeply")
     for entry in _index(content, index).manifests:
         if not content.has(entry.digest):
             continue
         if entry.media_type in media_types.INDEXES:
-            yield from images_of(content, entry, depth + 1)
+            if entry.digest not in seen:
+                seen.add(entry.digest)
+                yield from images_of(content, entry, depth + 1, seen)
         elif entry.media_type in media_types.MANIFESTS and not is_attestation(entry):
             yield entry
 
@@ -73,4 +87,4 @@ def _index(content: ContentStore, descriptor: Descriptor) -> Index:
 
 
 def _document(content: ContentStore, descriptor: Descriptor) -> bytes:
-    return content.read(descriptor.digest, limit=_LARGEST_DOCUMENT)
+    return content.read(descriptor.digest)
