@@ -25,13 +25,15 @@ notebook print that line and no traceback; whatever is not in this tree is a bug
 
 from __future__ import annotations
 
+from dockersim.printable import printable, shortened
 from dockersim.source import At
 
 
 class DockersimError(Exception):
     """Root of all errors that are shown to a learner.
 
-    ``at`` is the place in a Dockerfile, ``hint`` says what to do. ``str()`` joins them to one line.
+    ``at`` is the place in a Dockerfile, ``hint`` says what to do. ``str()`` joins them to one line, in which names that
+    a stranger chose do no harm.
     """
 
     def __init__(self, message: str, *, at: At | None = None, hint: str = "") -> None:
@@ -43,7 +45,7 @@ class DockersimError(Exception):
     def __str__(self) -> str:
         where = f"{self.at}: " if self.at else ""
         advice = f"; {self.hint}" if self.hint else ""
-        return f"{where}{self.message}{advice}"
+        return shortened(printable(f"{where}{self.message}{advice}"))
 
 
 class DockerfileError(DockersimError):

@@ -12,6 +12,7 @@ from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.session import Session, pass_session
 from dockersim.errors import ContainerError, ImageNotFound, InvalidReference
 from dockersim.images import inspect as inspect_image
+from dockersim.printable import printable_json
 from dockersim.views.template import render
 
 Finder = Callable[[Session, str], Mapping[str, Any] | None]
@@ -81,7 +82,7 @@ def _show(session: Session, names: tuple[str, ...], template: str | None, finder
         for document in found:
             click.echo(render(template, document))
     else:
-        click.echo(json.dumps(found, indent=None if template else 4, ensure_ascii=False))
+        click.echo(printable_json(json.dumps(found, indent=None if template else 4, ensure_ascii=False)))
     for name in missing:
         click.echo(f"Error: No such {kind}: {name}", err=True)
     if missing:

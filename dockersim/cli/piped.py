@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import posixpath
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from dockersim.content.disk import told_plainly
 from dockersim.engine.archives import open_archive
 from dockersim.engine.laying import lay_out
-from dockersim.errors import BuildError, ContextError, DockerfileError
+from dockersim.errors import BuildError, ContentError, ContextError, DockerfileError
 from dockersim.filesystem import Entry, Kind, Tree
+from dockersim.oci import LARGEST_DOCUMENT
+from dockersim.snapshots.disk import delete_surely
 
 _KINDS = (Kind.DIRECTORY, Kind.FILE, Kind.HARDLINK, Kind.SYMLINK)
 """What a context can hold: nothing can be copied from a device or a pipe."""
@@ -26,32 +29,50 @@ def piped_source(stream: BinaryIO, file: str | None) -> Iterator[tuple[Path, Pat
     A text is the Dockerfile, of a build without a context; an archive is the context. As in docker the content
     decides which it is. Raises ContextError for neither.
     """
-    data = stream.read()
-    if not data.strip():
-        raise ContextError("no build stage in current context: stdin is empty", hint="pipe a Dockerfile into it")
-    with tempfile.TemporaryDirectory(prefix="dockersim-context-") as folder:
-        context = Path(folder, "context")
+    with tempfile.TemporaryFile() as data:
+        with told_plainly("keep the context in", tempfile.gettempdir()):
+            shutil.copyfileobj(stream, data)
+        yield from _opened(cast(BinaryIO, data), file)
+
+
+def _opened(data: BinaryIO, file: str | None) -> Iterator[tuple[Path, Path | None, str | None]]:
+    folder = tempfile.mkdtemp(prefix="dockersim-context-")
+    context = Path(folder, "context")
+    try:
         if (tree := _unpack(data, context)) is not None:
             name = posixpath.normpath(file or "Dockerfile").lstrip("/")
             _check_files(tree, name)
             yield context, context / name, None
             return
-        if b"\0" in data:
-            raise ContextError("stdin holds neither a Dockerfile nor a tar archive")
         context.mkdir()
-        yield context, None, data.decode("utf-8", "surrogateescape")
+        yield context, None, _text(data)
+    finally:
+        delete_surely(folder)
 
 
-def _unpack(data: bytes, folder: Path) -> Tree | None:
+def _text(data: BinaryIO) -> str:
+    """Read the Dockerfile that comes alone. Raises ContextError for what is none."""
+    data.seek(0)
+    text = data.read(LARGEST_DOCUMENT + 1)
+    if not text.strip():
+        raise ContextError("no build stage in current context: stdin is empty", hint="pipe a Dockerfile into it")
+    if b"\0" in text or len(text) > LARGEST_DOCUMENT:
+        raise ContextError("stdin holds neither a Dockerfile nor a tar archive")
+    return text.decode("utf-8", "surrogateescape")
+
+
+def _unpack(data: BinaryIO, folder: Path) -> Tree | None:
     """Unpack an archive to ``folder``; None if it is none. Nothing gets out of the folder, as in ADD."""
+    data.seek(0)
     try:
-        archive = open_archive(io.BytesIO(data))
-    except BuildError as error:
-        raise ContextError(f"the context in stdin cannot be unpacked: {error.message}") from error
-    if archive is None:
-        return None
-    wanted = [entry for entry in archive.entries if isinstance(entry, Entry) and entry.kind in _KINDS]
-    tree = Tree.EMPTY.apply(wanted)
+        archive = open_archive(data)
+        if archive is None:
+            return None
+        wanted = [entry for entry in archive.entries if isinstance(entry, Entry) and entry.kind in _KINDS]
+        tree = Tree.EMPTY.apply(wanted)
+    except (BuildError, ContentError) as error:
+        message = f"the context in stdin cannot be unpacked: {error.message}"
+        raise ContextError(message, hint=error.hint) from error
     lay_out(archive, tree.root, folder)
     return tree
 

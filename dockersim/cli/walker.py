@@ -12,6 +12,7 @@ import click
 from dockersim.engine import Build, Engine, Step
 from dockersim.errors import DockersimError
 from dockersim.filesystem import Kind
+from dockersim.printable import printable, printable_lines
 from dockersim.views.steps import cache_lines, config_lines, diff_lines, ls_line
 from dockersim.views.units import human_size
 
@@ -75,8 +76,9 @@ class Walker:
             click.echo(f"There is no command {words[0]}; h lists them.")
             return
         try:
+            shown = str if command in (self._output, self._shell) else printable_lines  # programs may draw
             for line in command(words[1:]):
-                click.echo(line)
+                click.echo(shown(line))
         except DockersimError as error:
             click.echo(str(error))
         except KeyboardInterrupt:
@@ -102,7 +104,7 @@ class Walker:
             return
         upcoming = self._upcoming(standing)
         if upcoming:
-            click.echo(f"{upcoming} ...")
+            click.echo(f"{printable(upcoming)} ...")
         step = self._build.next()
         yield from self._card(step) if step else ["This was the last step; b goes back, q quits."]
         yield from self._ending(step)
@@ -173,7 +175,7 @@ class Walker:
             yield files.text(path).rstrip("\n")
             return
         entries = files.ls(path)
-        lines = (f"{ls_line(entry)}  {entry.path.rpartition('/')[2]}" for entry in entries)
+        lines = (f"{ls_line(entry)}  {printable(entry.path.rpartition('/')[2])}" for entry in entries)
         yield from _at_most(lines, len(entries), everything="all" in words)
 
     def _output(self, words: tuple[str, ...]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from dockersim.content.disk import as_store_error, is_in_use, locked, mark_in_use, told_plainly, write_whole
 from dockersim.digest import Digest, hex_of, parse_digest, sha256
 from dockersim.errors import ContentError, StoreError
-from dockersim.oci import LAYOUT_FILE, LAYOUT_JSON, Index
+from dockersim.oci import LARGEST_DOCUMENT, LAYOUT_FILE, LAYOUT_JSON, Index
 
 _CHUNK = 1 << 20
 _STALE_SECONDS = 60.0
@@ -62,7 +62,7 @@ class ContentStore:
         with told_plainly("read", path):
             return path.open("rb")
 
-    def read(self, digest: str, *, limit: int = 64 << 20) -> bytes:
+    def read(self, digest: str, *, limit: int = LARGEST_DOCUMENT) -> bytes:
         """Read a small blob whole and check it; raise ContentError if it is damaged, missing or too large."""
         if self.size(digest) > limit:
             raise ContentError(f"blob {digest} is larger than the {limit} bytes expected of its kind")

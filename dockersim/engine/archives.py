@@ -6,12 +6,12 @@ The real thing is moby's pkg/archive (``DetectCompression``, ``IsArchive``).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from typing import IO, BinaryIO, cast
 
 from msgspec import Struct
 
-from dockersim.content.compression import unpacked
+from dockersim.content.compression import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, any_unpacked
+from dockersim.content.disk import told_plainly
 from dockersim.engine.windows import window
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import LayerEntry, Node, index_layer
@@ -35,29 +35,44 @@ class Archive(Struct, frozen=True):
 def open_archive(stream: BinaryIO) -> Archive | None:
     """Lay an archive open; None if the stream is none (it is then copied as it is).
 
-    Raises BuildError for one that is damaged.
+    Raises BuildError for one that is damaged or beyond what is allowed, StoreError where the disk is full.
     """
     head = stream.read(_BLOCK)
     stream.seek(0)
-    opener = next((one for magic, one in _OPENERS if head.startswith(magic)), None)
-    if opener is None and not _is_tar(head):
+    packed = head.startswith((GZIP_MAGIC, ZSTD_MAGIC, BZIP2_MAGIC, XZ_MAGIC))
+    if not packed and not _is_tar(head):
         return None
     file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the Archive
     try:
-        _pour(opener(stream) if opener else stream, file)
-    except (OSError, EOFError, ValueError, ContentError) as error:
-        file.close()
-        raise BuildError(f"unexpected EOF: the archive is damaged ({error})") from error
-    file.seek(0)
-    if not _is_tar(file.read(_BLOCK)):
-        file.close()
-        return None  # something packed that is no tar stays as it is
-    file.seek(0)
-    try:
-        entries = index_layer(cast(BinaryIO, file))[2]
+        entries = _lay_open(cast(BinaryIO, any_unpacked(stream) if packed else stream), file)
     except ContentError as error:
-        raise BuildError(f"unexpected EOF: the archive is damaged ({error.message})") from error
-    return Archive(entries, file)
+        file.close()
+        raise BuildError(f"unexpected EOF: the archive is damaged ({error.message})", hint=error.hint) from error
+    except BaseException:
+        file.close()
+        raise
+    return Archive(entries, file) if entries is not None else None
+
+
+def _lay_open(tar: BinaryIO, file: IO[bytes]) -> tuple[LayerEntry, ...] | None:
+    """Copy a tar into a file and list what it says; None for something packed that is no tar, which stays as it is."""
+    first = _exactly(tar, _BLOCK)
+    if not _is_tar(first):
+        return None
+    with told_plainly("unpack an archive in", tempfile.gettempdir()):
+        file.write(first)
+    while piece := tar.read(_CHUNK):
+        with told_plainly("unpack an archive in", tempfile.gettempdir()):
+            file.write(piece)
+    file.seek(0)
+    return index_layer(cast(BinaryIO, file))[2]
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (piece := stream.read(size - len(data))):
+        data += piece
+    return data
 
 
 def _is_tar(block: bytes) -> bool:
@@ -69,32 +84,3 @@ def _is_tar(block: bytes) -> bool:
     except ContentError:
         return False
     return True
-
-
-def _pour(source: BinaryIO, file: IO[bytes]) -> None:
-    while piece := source.read(_CHUNK):
-        file.write(piece)
-
-
-def _blob(stream: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, unpacked(stream))
-
-
-def _bzip2(stream: BinaryIO) -> BinaryIO:
-    import bz2
-
-    return cast(BinaryIO, bz2.BZ2File(stream))
-
-
-def _xz(stream: BinaryIO) -> BinaryIO:
-    import lzma
-
-    return cast(BinaryIO, lzma.LZMAFile(stream))
-
-
-_OPENERS: tuple[tuple[bytes, Callable[[BinaryIO], BinaryIO]], ...] = (
-    (b"\x1f\x8b", _blob),
-    (b"\x28\xb5\x2f\xfd", _blob),
-    (b"BZh", _bzip2),
-    (b"\xfd7zXZ\x00", _xz),
-)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dockersim.digest import Digest, sha256
@@ -42,6 +43,17 @@ class _Known(NamedTuple):
 
     stamp: tuple[int, int, int, int]
     digest: Digest
+
+
+_Item = tuple[str, os.stat_result, str]
+"""A path below the context, its status, and where it is on disk."""
+
+
+class _Folder(Struct):
+    """A directory that is being walked; ``excluded`` is what it is itself if it was left out so far."""
+
+    items: Iterator[_Item]
+    excluded: _Item | None
 
 
 class Context:
@@ -71,7 +83,7 @@ class Context:
         Files have the digest that the stat index knows, if it is still true; ``digest`` finds out the others.
         """
         if self._tree is None:
-            self._tree = Tree.EMPTY.apply(self._scan(""))
+            self._tree = Tree.EMPTY.apply(self._scan())
         return self._tree
 
     def survey(self, witness: Witness) -> Tree:
@@ -117,29 +129,40 @@ class Context:
 
     # ------------------------------------------------------------ reading
 
-    def _scan(self, path: str) -> Iterator[LayerEntry]:
+    def _scan(self) -> Iterator[LayerEntry]:
+        """Walk the directory depth first; not by recursion, as it may be a thousand deep."""
+        open_folders = [_Folder(self._listed(""), None)]
+        while open_folders:
+            item = next(open_folders[-1].items, None)
+            if item is None:
+                open_folders.pop()
+                continue
+            name, status, _ = item
+            decision = self.rules.decide(name)
+            if self._witness is not None:
+                self._witness(name, status, decision)
+            found = [] if decision.excluded else list(self._entry(*item))
+            if found:
+                yield from self._brought_back(open_folders)
+                yield from found
+            if stat.S_ISDIR(status.st_mode) and not (decision.excluded and self.rules.may_prune(name)):
+                open_folders.append(_Folder(self._listed(name), item if decision.excluded else None))
+
+    def _listed(self, path: str) -> Iterator[_Item]:
         try:
             with os.scandir(self.root / path if path else self.root) as listing:
                 found = list(listing)
         except OSError as error:
             raise ContextError(f"{path or self.root} of the build context cannot be read: {error.strerror}") from error
         for item in found:
-            name = f"{path}/{item.name}" if path else item.name
-            status = item.stat(follow_symlinks=False)
-            is_directory = stat.S_ISDIR(status.st_mode)
-            decision = self.rules.decide(name)
-            excluded = decision.excluded
-            if self._witness is not None:
-                self._witness(name, status, decision)
-            if not excluded:
-                yield from self._entry(name, status, item.path)
-            if is_directory and not (excluded and self.rules.may_prune(name)):
-                below = self._scan(name)
-                if excluded and (first := next(below, None)) is not None:
-                    # An exception brought something below it back, and so the directory itself.
-                    yield from self._entry(name, status, item.path)
-                    yield first
-                yield from below
+            yield f"{path}/{item.name}" if path else item.name, item.stat(follow_symlinks=False), item.path
+
+    def _brought_back(self, open_folders: list[_Folder]) -> Iterator[LayerEntry]:
+        """Give the excluded directories above a path that an exception brought back, and so them as well."""
+        for folder in open_folders:
+            if folder.excluded is not None:
+                yield from self._entry(*folder.excluded)
+                folder.excluded = None
 
     def _entry(self, path: str, status: os.stat_result, where: str) -> Iterator[Entry]:
         kind = kind_of(status)

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from dockersim.dockerfile import parse
 from dockersim.engine.build import Build, EventSink
 from dockersim.engine.files import Files, RunResult
 from dockersim.errors import ContentError, SandboxError
 from dockersim.filesystem import Entry, LayerEntry, Node, Tree, What, Whiteout
-from dockersim.solver import Outcome, Request, StepFinished, solve
+from dockersim.solver import (
+    CacheAnswer,
+    CommitImage,
+    DigestInputs,
+    Execute,
+    ImageCommitted,
+    Inputs,
+    LookUpCache,
+    Outcome,
+    Request,
+    ResolvedImage,
+    ResolveImage,
+    StepFinished,
+    StepResult,
+    solve,
+)
 from dockersim.trace import StepTrace, Trace, read
+
+_ANSWERS: Final[Mapping[type[Request], type[Outcome]]] = {
+    ResolveImage: ResolvedImage,
+    DigestInputs: Inputs,
+    LookUpCache: CacheAnswer,
+    Execute: StepResult,
+    CommitImage: ImageCommitted,
+}
+"""What each request is answered with."""
 
 
 class ReplayDriver:
@@ -26,6 +50,8 @@ class ReplayDriver:
         outcome = next(self._left, None)
         if outcome is None:
             raise ContentError("the recording ends here: the build was not finished, or failed, when it was recorded")
+        if not isinstance(outcome, _ANSWERS[type(request)]):
+            raise ContentError("the recording is not that of this Dockerfile: it answers another question")
         return outcome
 
     def close(self) -> None:

@@ -235,10 +235,25 @@ class _Wanted(Struct, frozen=True):
         return self.origin.open(node)
 
 
-def _digested(node: Node, origin: Origin) -> Node:
-    if node.children is None:
-        entry = origin.digested(node.entry)
-        return node if entry is node.entry else replace(node, entry=entry)
+def _digested(top: Node, origin: Origin) -> Node:
+    if top.children is None:
+        return _digested_leaf(top, origin)
     if isinstance(origin, LayersOrigin):
-        return node
-    return replace(node, children={name: _digested(child, origin) for name, child in node.children.items()})
+        return top
+    whole: dict[str, Node] = {}
+    waiting = [(top.children, whole)]
+    while waiting:  # not by recursion: an archive may be two thousand directories deep
+        below, made = waiting.pop()
+        for name, child in below.items():
+            if child.children is None:
+                made[name] = _digested_leaf(child, origin)
+            else:
+                inner: dict[str, Node] = {}
+                made[name] = replace(child, children=inner)
+                waiting.append((child.children, inner))
+    return replace(top, children=whole)
+
+
+def _digested_leaf(node: Node, origin: Origin) -> Node:
+    entry = origin.digested(node.entry)
+    return node if entry is node.entry else replace(node, entry=entry)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from dockersim.errors import BuildError
 from dockersim.filesystem.differ import layer_between
 from dockersim.filesystem.entry import Entry, Kind, LayerEntry
-from dockersim.filesystem.tree import Draft, Node, Tree, find, resolve
+from dockersim.filesystem.tree import UNLISTED_LIMIT, Draft, Node, Tree, find, resolve
 
 
 class Copied(Struct, frozen=True):
@@ -35,6 +35,7 @@ class Making:
         self.sources: dict[str, tuple[Node, object]] = {}
         self.marks: dict[str, LayerEntry] = {}
         self._below = below
+        self._unlisted = 0
 
     def find(self, path: str) -> Node | None:
         """Find the node at ``path`` as it is now, following no link."""
@@ -49,15 +50,27 @@ class Making:
 
     def make_directories(self, path: str, like: Entry) -> None:
         """Make a directory and those above it as far as they are missing, each but for its path ``like``."""
-        made = ""
-        for name in path.split("/") if path else ():
-            above, made = made, joined(made, name)
-            node = self.find(made)
-            if node is not None and node.children is None:
+        made, node = "", self.draft.root
+        names = path.split("/") if path else []
+        for depth, name in enumerate(names):
+            below = node.children.get(name) if node.children is not None else None
+            if below is None:
+                self._make_missing(made, names[depth:], like)
+                return
+            made, node = joined(made, name), below
+            if node.children is None:
                 raise BuildError(f"mkdir /{made}: not a directory", hint="a file is in the way")
-            if node is None:
-                self.draft.add(replace(like, path=made))
-                self.touch(above)
+
+    def _make_missing(self, above: str, names: list[str], like: Entry) -> None:
+        """Make directories one in the other, none of which is there."""
+        self._unlisted += len(names)
+        if self._unlisted > UNLISTED_LIMIT:
+            raise BuildError(f"more than {UNLISTED_LIMIT} directories would have to be made that nobody has listed")
+        self.touch(above)
+        for at, name in enumerate(names):
+            above = joined(above, name)
+            is_last = at == len(names) - 1
+            self.draft.add(replace(like, path=above, mtime_ns=like.mtime_ns if is_last else self.now_ns))
 
     def touch(self, path: str) -> None:
         """Note that something was made in a directory: its time is now."""

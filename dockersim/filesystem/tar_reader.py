@@ -4,7 +4,7 @@ A tar from a registry is a stranger's, so nothing it says is taken on trust: nam
 whatever ``..`` or slash they have, numbers have limits, and what we do not know how to unpack is an error
 rather than a guess. Which names mean a deletion is image-spec, layer.md, "Whiteouts".
 
->>> from dockersim.filesystem.tar_writer import LayerWriter
+>>> from dockersim.filesystem import LayerWriter, Whiteout
 >>> out = io.BytesIO()
 >>> writer = LayerWriter(out)
 >>> _ = writer.add(Entry("a", Kind.FILE), b"hi"), writer.add(Whiteout("b"))
@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError
-from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
+from dockersim.filesystem.entry import Entry, Kind, LayerEntry
 from dockersim.filesystem.tar_header import (
     BLOCK,
     KIND_OF,
@@ -37,7 +37,7 @@ from dockersim.filesystem.tar_header import (
     decode,
     parse_records,
 )
-from dockersim.filesystem.tar_writer import CHUNK, OPAQUE_NAME, WHITEOUT_PREFIX, Readable, read_into
+from dockersim.filesystem.tar_writer import CHUNK, WHITEOUT_PREFIX, Readable, mark_of, read_into
 
 _TIME = re.compile(rb"(-?)(\d{1,12})(?:\.(\d*))?\Z")
 
@@ -45,19 +45,32 @@ _TIME = re.compile(rb"(-?)(\d{1,12})(?:\.(\d*))?\Z")
 class Limits(Struct, frozen=True):
     """How much one archive may hold before it is taken for an attack.
 
-    ``entries`` counts members, ``size`` all bytes of all files, ``header`` the bytes of one extended header,
-    ``path`` the bytes of a path (Linux' PATH_MAX) and ``name`` those of one part of it (NAME_MAX).
+    ``entries`` counts members, ``size`` all bytes of all files, ``header`` the bytes of all extended headers of one
+    member (as much as Go's archive/tar reads), ``headers`` those of all members together, ``path`` the bytes of a path
+    (Linux' PATH_MAX) and ``name`` those of one part of it (NAME_MAX). docker and containerd limit neither the number
+    of entries nor their size.
     """
 
     entries: int = 2_000_000
-    size: int = 1 << 40
+    size: int = 64 << 30
     header: int = 1 << 20
+    headers: int = 256 << 20
     path: int = 4096
     name: int = 255
 
 
 LIMITS = Limits()
-"""What is allowed unless the caller says otherwise: far above what any real layer holds."""
+"""What is allowed unless the caller says otherwise.
+
+The largest real layers have a million files (scientific stacks), or 20 GB (models with their weights). What is known of
+a layer is kept in memory: of two million entries it is a gigabyte, and names and attributes are bounded by ``headers``.
+"""
+
+_MOST_NS = (1 << 63) - 1
+"""Times further from 1970 than that become its beginning, as in containerd (pkg/archive/time.go, ``boundTime``)."""
+
+_LARGEST_DEVICE = (0xFFF, 0xFFFFF)
+"""Linux has 12 bits for the major number of a device and 20 for the minor one."""
 
 
 def read_layer(stream: Readable, limits: Limits = LIMITS) -> Iterator[tuple[LayerEntry, Content]]:
@@ -135,7 +148,7 @@ class _Reader:
         self._stream = stream
         self._limits = limits
         self._at = 0
-        self._common: dict[str, bytes] = {}  # records of global PAX headers
+        self._headers = 0  # bytes of extended headers so far
         self._records: dict[str, bytes] = {}  # records for the next member
 
     def entries(self) -> Iterator[tuple[LayerEntry, Content]]:
@@ -156,24 +169,26 @@ class _Reader:
             self._skip(content.left, -size % BLOCK)
 
     def _next_header(self) -> Header | None:
-        """Read up to the next member's own header, and keep what the extended headers before it say."""
-        records = dict(self._common)
+        """Read up to the next member's own header, and keep what the extended headers before it say.
+
+        A global header says nothing: docker and containerd pass over it, too.
+        """
+        records: dict[str, bytes] = {}
         gnu: dict[str, bytes] = {}
+        began = self._headers
         while True:
             block = self._exactly(BLOCK, may_end=True)
             if not block or not any(block):
                 return None
             header = decode(block)
-            if header.flag == b"x":
-                records |= parse_records(self._extended(header))
-            elif header.flag == b"g":
-                self._common |= parse_records(self._extended(header))
-                records = self._common | records
+            if header.flag in (b"x", b"g"):
+                found = self._extended(header, began)
+                records |= parse_records(found) if header.flag == b"x" else {}
             elif header.flag in (b"L", b"K"):
                 key = "path" if header.flag == b"L" else "linkpath"
-                gnu[key] = self._extended(header).partition(b"\0")[0]
+                gnu[key] = self._extended(header, began).partition(b"\0")[0]
             else:
-                # An empty value takes a record of a global header back; an attribute may really be empty.
+                # An empty value takes back what the header says, but an attribute may really be empty.
                 meant = {key: value for key, value in records.items() if value or key.startswith(XATTR_RECORD)}
                 self._records = gnu | meant
                 return header
@@ -200,7 +215,7 @@ class _Reader:
         path = self._clean(raw)
         folder, _, name = path.rpartition("/")
         if name.startswith(WHITEOUT_PREFIX):
-            return _mark(folder, name)
+            return mark_of(folder, name)
         if not path and kind is not Kind.DIRECTORY:
             return None  # the root is a directory, whatever a tar says; containerd and moby pass over it, too
         return Entry(
@@ -210,10 +225,10 @@ class _Reader:
             self._owner("uid", header.uid),
             self._owner("gid", header.gid),
             size,
-            _nanoseconds(records["mtime"]) if "mtime" in records else header.mtime * SECOND,
+            _bounded(_nanoseconds(records["mtime"]) if "mtime" in records else header.mtime * SECOND),
             self._link(kind, header),
             None,
-            header.device if kind in (Kind.CHARACTER, Kind.BLOCK) else None,
+            _device(header.device) if kind in (Kind.CHARACTER, Kind.BLOCK) else None,
             tuple(sorted((k[len(XATTR_RECORD) :], v) for k, v in records.items() if k.startswith(XATTR_RECORD))),
             self._at if kind is Kind.FILE else None,
         )
@@ -249,11 +264,17 @@ class _Reader:
             raise ContentError(f"the archive has a path that cannot be: {cleaned[:80]!r}")
         return cleaned.decode("utf-8", "surrogateescape")
 
-    def _extended(self, header: Header) -> bytes:
-        """Read the content of an extended header, without its padding."""
-        if not 0 <= header.size <= self._limits.header:
-            raise ContentError(f"the archive has an extended header of {header.size} bytes")
-        return self._exactly(header.size + -header.size % BLOCK)[: header.size]
+    def _extended(self, header: Header, began: int) -> bytes:
+        """Read the content of an extended header, without its padding; the member's headers ``began`` at that count."""
+        size = header.size
+        if not 0 <= size <= self._limits.header:
+            raise ContentError(f"the archive has an extended header of {size} bytes")
+        self._headers += max(size, 1)
+        if self._headers - began > self._limits.header:
+            raise ContentError(f"the archive has a file with extended headers of more than {self._limits.header} bytes")
+        if self._headers > self._limits.headers:
+            raise ContentError(f"the archive has extended headers of more than {self._limits.headers} bytes")
+        return self._exactly(size + -size % BLOCK)[:size]
 
     def _exactly(self, size: int, *, may_end: bool = False) -> bytes:
         data = self._stream.read(size)
@@ -278,16 +299,14 @@ class _Reader:
             self._exactly(padding)
 
 
-def _mark(folder: str, name: str) -> Whiteout | Opaque | None:
-    """Read a name that begins with ``.wh.``; None for the other names AUFS kept for itself."""
-    if name == OPAQUE_NAME:
-        return Opaque(folder)
-    if name.startswith(WHITEOUT_PREFIX * 2):
-        return None
-    hidden = name[len(WHITEOUT_PREFIX) :]
-    if hidden in ("", ".", ".."):
-        raise ContentError(f"the archive has a whiteout of {hidden!r}, which is no name")
-    return Whiteout(f"{folder}/{hidden}" if folder else hidden)
+def _device(numbers: tuple[int, int]) -> tuple[int, int]:
+    if not all(0 <= number <= most for number, most in zip(numbers, _LARGEST_DEVICE, strict=True)):
+        raise ContentError(f"the archive has a device of number {numbers[0]}:{numbers[1]}, which no system can hold")
+    return numbers
+
+
+def _bounded(time_ns: int) -> int:
+    return time_ns if abs(time_ns) <= _MOST_NS else 0
 
 
 def _decimal(value: bytes, what: str) -> int:

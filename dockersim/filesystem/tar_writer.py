@@ -22,8 +22,8 @@ from typing import BinaryIO, Protocol
 from msgspec.structs import replace
 
 from dockersim.digest import DiffID, Digest
-from dockersim.errors import ContentError
-from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque
+from dockersim.errors import BuildError, ContentError
+from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
 from dockersim.filesystem.tar_header import BLOCK, encode, whiteout
 
 WHITEOUT_PREFIX = ".wh."
@@ -61,7 +61,11 @@ class LayerWriter:
         layer.
         """
         if isinstance(entry, Entry):
+            mark = _hidden_mark(entry)
             written: LayerEntry = self._add_entry(entry, content, trusted)
+            if mark is not entry:
+                self._entries.extend([mark] if mark is not None else [])
+                return written
         else:
             written = entry
             folder, _, name = entry.path.rpartition("/")
@@ -158,6 +162,37 @@ class _Joined:
             data, self._first = self._first[:size], self._first[size:]
             return data
         return self._rest.read(size)
+
+
+def mark_of(folder: str, name: str) -> Whiteout | Opaque | None:
+    """Read a name that begins with ``.wh.``; None for the other names AUFS kept for itself.
+
+    Raises ContentError for those that containerd refuses as well (pkg/archive/tar.go, "invalid whiteout name"): they
+    would delete the directory they stand in, or the one above.
+    """
+    if name == OPAQUE_NAME:
+        return Opaque(folder)
+    if name.startswith(WHITEOUT_PREFIX * 2):
+        return None
+    hidden = name[len(WHITEOUT_PREFIX) :]
+    if hidden in ("", ".", ".."):
+        raise ContentError(f"the archive has a whiteout of {hidden!r}, which is no name")
+    return Whiteout(f"{folder}/{hidden}" if folder else hidden)
+
+
+def _hidden_mark(entry: Entry) -> LayerEntry | None:
+    """Tell what an entry is once it is in a layer: a file that is called as a whiteout is one."""
+    folder, _, name = entry.path.rpartition("/")
+    if not name.startswith(WHITEOUT_PREFIX):
+        return entry
+    # Deviation: a file called .wh.NAME is a whiteout in the image. To later steps of the same build BuildKit shows it
+    # as a file; here NAME is hidden at once. For .wh. alone BuildKit writes an image that containerd refuses to
+    # unpack; here the step fails.
+    try:
+        return mark_of(folder, name)
+    except ContentError as error:
+        message = f"/{entry.path}: in a layer that name means a deletion, and of nothing that could be deleted"
+        raise BuildError(message, hint="give it another name, or leave it out with .dockerignore") from error
 
 
 def _changed(entry: Entry, how: str) -> ContentError:

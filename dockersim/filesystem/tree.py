@@ -28,6 +28,16 @@ from dockersim.filesystem.entry import Entry, Kind, LayerEntry, Opaque, Whiteout
 LINK_LIMIT = 255
 """How many symbolic links one path may lead through; the limit of containerd's continuity/fs ``RootPath``."""
 
+PARTS_LIMIT = 4096
+"""How many parts all those links together may put in the place of one path: more than fit into Linux' PATH_MAX."""
+
+THROUGH_LINKS_LIMIT = 200_000
+"""How many paths of a layer may lead through links, each of which takes its time to follow."""
+
+UNLISTED_LIMIT = 200_000
+"""How many directories a layer may have without listing them. One name of 4 KB may mean 2,000, and a layer has millions
+of names; docker and BuildKit list every directory, others leave a few thousand out."""
+
 
 class Inode:
     """What all names of one file share: nodes with the same inode object are hard links of each other."""
@@ -127,12 +137,10 @@ def resolve(root: Node, path: str, *, follow_last: bool = True) -> str | None:
     """Follow the links in ``path`` inside ``root``; see ``Tree.resolve``."""
     done: list[Node | None] = [root]  # the node of every resolved part; None where nothing stands
     names: list[str] = []
-    todo = path.split("/")[::-1]
-    links = 0
+    todo = _parts(path)
+    links = parts = 0
     while todo:
         name = todo.pop()
-        if name in ("", "."):
-            continue
         if name == "..":
             if names:  # the root is its own parent
                 names.pop()
@@ -140,18 +148,23 @@ def resolve(root: Node, path: str, *, follow_last: bool = True) -> str | None:
             continue
         above = done[-1]
         node = above.children.get(name) if above is not None and above.children is not None else None
-        is_last = not any(part not in ("", ".") for part in todo)
-        if node is None or node.entry.kind is not Kind.SYMLINK or (is_last and not follow_last):
+        if node is None or node.entry.kind is not Kind.SYMLINK or (not todo and not follow_last):
             names.append(name)
             done.append(node)
             continue
-        links += 1
-        if links > LINK_LIMIT:
+        target = _parts(node.entry.link)
+        links, parts = links + 1, parts + len(target)
+        if links > LINK_LIMIT or parts > PARTS_LIMIT:
             return None
         if node.entry.link.startswith("/"):
             names, done = [], [root]
-        todo.extend(node.entry.link.split("/")[::-1])
+        todo.extend(target)
     return "/".join(names)
+
+
+def _parts(path: str) -> list[str]:
+    """Split a path into the parts that mean something, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
 
 
 class Draft:
@@ -166,6 +179,7 @@ class Draft:
         self.root = Node(root.entry, root.layer, children)
         self.source = source
         self.leans_on_lower = False
+        self._unlisted = self._through_links = 0
         self._open: dict[str, dict[str, Node]] = {"": children}  # copied directories by path, free of links
 
     def add_all(self, layer: Iterable[LayerEntry]) -> None:
@@ -197,6 +211,7 @@ class Draft:
         if siblings is None:
             real, siblings = self._enter(parent)
             if real != parent:
+                self._count_link()
                 self.leans_on_lower = True
                 path = f"{real}/{name}" if real else name
                 entry = replace(entry, path=path)
@@ -284,10 +299,18 @@ class Draft:
             children = mine
         return real, children
 
+    def _count_link(self) -> None:
+        self._through_links += 1
+        if self._through_links > THROUGH_LINKS_LIMIT:
+            raise ContentError(f"the archive has more than {THROUGH_LINKS_LIMIT} paths that lead through links")
+
     def _copy(self, siblings: dict[str, Node], name: str, path: str) -> dict[str, Node]:
         """Put a copy, free to change, in the place of one directory, or a new one if there is none."""
         old = siblings.get(name)
         if old is None:
+            self._unlisted += 1
+            if self._unlisted > UNLISTED_LIMIT:
+                raise ContentError(f"the archive has more than {UNLISTED_LIMIT} directories that it does not list")
             old = Node(Entry(path, Kind.DIRECTORY, 0o755), self.source, {})
         if old.children is None:
             raise ContentError(f"/{path}: is a {old.entry.kind.value}, not a directory")

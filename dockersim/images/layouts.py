@@ -18,9 +18,18 @@ from dockersim.digest import parse_digest, sha256
 from dockersim.errors import ContentError, ImageError
 from dockersim.images.image import Image
 from dockersim.images.store import ImageStore
-from dockersim.oci import LAYOUT_FILE, Descriptor, ImageConfig, Index, Manifest, check_layout, media_types
+from dockersim.oci import (
+    LARGEST_DOCUMENT,
+    LAYOUT_FILE,
+    Descriptor,
+    ImageConfig,
+    Index,
+    Manifest,
+    check_layout,
+    media_types,
+)
+from dockersim.oci.gojson import Fields
 
-_LARGEST_DOCUMENT = 16 << 20
 _DEEPEST_INDEX = 4
 
 
@@ -49,6 +58,7 @@ class Layout:
     def load(self, images: ImageStore) -> Image:
         """Take the image into the store, without a name. Repeatable."""
         manifest = self.manifest()
+        manifest.check_image(f"oci-layout://{self._reference}")
         config = self._document(manifest.config)
         diff_ids = ImageConfig.from_json(config).diff_ids
         if len(diff_ids) != len(manifest.layers):
@@ -76,10 +86,9 @@ class Layout:
     def _of_platform(self, descriptor: Descriptor, depth: int) -> Manifest:
         """Read a manifest, choosing by platform where an index stands between."""
         document = self._document(descriptor)
-        try:
+        if not Fields.of(document, "manifest").has("manifests"):
             return Manifest.from_json(document)
-        except ContentError:
-            inner = Index.from_json(document)
+        inner = Index.from_json(document)
         if depth == _DEEPEST_INDEX:
             raise ContentError("the layout's indexes are nested too deeply")
         for one in inner.manifests:
@@ -98,7 +107,10 @@ class Layout:
 
     def _read(self, path: str) -> bytes:
         with self._open(path) as stream:
-            return stream.read(_LARGEST_DOCUMENT)
+            document = stream.read(LARGEST_DOCUMENT + 1)
+        if len(document) > LARGEST_DOCUMENT:
+            raise ContentError(f"{self._folder / path} is larger than the {LARGEST_DOCUMENT} bytes of a document")
+        return document
 
     def _open(self, path: str) -> BinaryIO:
         """Open a file of the layout; from a pipe or a device one could read for ever."""

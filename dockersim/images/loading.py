@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 from dockersim.content import lease
-from dockersim.content.compression import unpacked
+from dockersim.content.compression import any_unpacked
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError, InvalidReference
 from dockersim.filesystem import Content, Entry, Kind, Limits, read_layer
 from dockersim.images.image import Image
 from dockersim.images.indexes import choose, images_of, is_whole
-from dockersim.images.saving import CONTAINERD_NAME, parse_document
+from dockersim.images.saving import CONTAINERD_NAME
 from dockersim.images.store import ImageStore
 from dockersim.oci import (
     LAYOUT_FILE,
@@ -36,10 +36,10 @@ from dockersim.oci import (
     media_types,
     parse_reference,
 )
+from dockersim.oci.gojson import parse
 
 LIMITS = Limits(entries=100_000)
 """docker itself writes a handful of members per layer."""
-_LARGEST_DOCUMENT = 16 << 20
 
 
 class Loaded(Struct, frozen=True):
@@ -83,7 +83,7 @@ def import_rootfs(
     message: str = "Imported from -",
 ) -> Image:
     """Make an image of one layer from the tar of a root file system, compressed or not, as ``docker import`` does."""
-    with lease(images.content) as protection, unpacked(stream) as tar:
+    with lease(images.content) as protection, any_unpacked(stream) as tar:
         diff_id = images.layers.add_tar(tar)
         protection.add(diff_id)
         document = ImageConfig(
@@ -103,7 +103,7 @@ def _store_members(images: ImageStore, stream: BinaryIO, protect: Callable[[str]
 
     A link is yielded with ``@`` and the path it leads to: old versions of docker link equal layers.
     """
-    with unpacked(stream) as tar:
+    with any_unpacked(stream) as tar:
         for entry, content in read_layer(tar, LIMITS):
             if not isinstance(entry, Entry):
                 continue
@@ -174,6 +174,12 @@ class _Archive:
     def _entries(self) -> tuple[Descriptor, ...]:
         return Index.from_json(self._read("index.json")).manifests
 
+    def _check_sizes(self, manifest: Manifest) -> None:
+        # SHOULD NOT (descriptor.md, "size"): content of another length "SHOULD NOT be trusted".
+        for blob in (manifest.config, *manifest.layers):
+            if self._content.has(blob.digest) and self._content.size(blob.digest) != blob.size:
+                raise ContentError(f"the archive's blob {blob.digest} has not the {blob.size} bytes it should have")
+
     def _put_listed(self, listed: Descriptor, names: tuple[Reference, ...]) -> Loaded | None:
         """Take in what ``index.json`` lists: an image, or an index with the one that is for this machine."""
         if listed.media_type in media_types.MANIFESTS:
@@ -190,6 +196,8 @@ class _Archive:
     def _put_manifest(self, listed: Descriptor, names: tuple[Reference, ...], index: Descriptor | None) -> Loaded:
         document = self._blob(listed.digest)
         manifest = Manifest.from_json(document)
+        manifest.check_image(f"manifest {listed.digest} of the archive")
+        self._check_sizes(manifest)
         layers = [layer.digest for layer in manifest.layers]
         return self._put(self._blob(manifest.config.digest), layers, names, document, index)
 
@@ -214,13 +222,17 @@ class _Archive:
             self._images.layers.add_blob(descriptor, diff_id)
 
     def _document(self, path: str) -> Any:
-        return parse_document(self._read(path), path)
+        return parse(self._read(path), f"the archive's {path}")
 
     def _read(self, path: str) -> bytes:
-        return self._content.read(self._digest(path), limit=_LARGEST_DOCUMENT)
+        return self._content.read(self._digest(path))
 
     def _blob(self, digest: str) -> bytes:
-        return self._read(self._path(digest))
+        """Read a document by its digest; a member of that name that is another one could name itself."""
+        path = self._path(digest)
+        if self._digest(path) != digest:
+            raise ContentError(f"the archive's {path} is not what its name says")
+        return self._read(path)
 
     def _path(self, digest: str) -> str:
         return "blobs/" + digest.replace(":", "/", 1)

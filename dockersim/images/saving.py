@@ -15,7 +15,6 @@ from msgspec.structs import replace
 
 from dockersim.content import ContentStore
 from dockersim.digest import Digest, hex_of
-from dockersim.errors import ContentError
 from dockersim.filesystem import Entry, Kind, LayerWriter
 from dockersim.images.image import Image
 from dockersim.images.indexes import blobs_of
@@ -129,11 +128,3 @@ def _index_entries(choices: Iterable[Choice], *, full_tags: bool = False) -> Ite
             yield replace(choice.listed[name], annotations=annotations)
         if not choice.names:
             yield choice.listed[None]
-
-
-def parse_document(data: bytes, where: str) -> Any:
-    """Read JSON of an archive; raise ContentError that says which file it was."""
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ContentError(f"the archive's {where} is not JSON: {error}") from error

@@ -227,6 +227,8 @@ class ImageStore:
             and all(self._index(key) == index for key in indexed)
         ):  # fmt: skip
             return
+        # As in docker, layers that cannot be unpacked on each other are refused now, and not when they are used.
+        self.layers.tree(config.diff_ids)
         sizes = json.dumps([content_bytes(self.layers.entries(diff_id)) for diff_id in config.diff_ids])
         with self._database.transaction() as connection:
             connection.execute(_INSERT_IMAGE, (image_id, text, sizes))

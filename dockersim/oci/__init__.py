@@ -28,6 +28,7 @@ from __future__ import annotations
 from dockersim.oci import media_types
 from dockersim.oci.config import ContainerConfig, Healthcheck, History, ImageConfig
 from dockersim.oci.descriptor import Descriptor, Platform
+from dockersim.oci.gojson import LARGEST_DOCUMENT
 from dockersim.oci.layout import LAYOUT_FILE, LAYOUT_JSON, check_layout
 from dockersim.oci.manifest import Index, Manifest
 from dockersim.oci.reference import DEFAULT_TAG, DOCKER_HUB, Reference, parse_any, parse_reference
@@ -35,6 +36,7 @@ from dockersim.oci.reference import DEFAULT_TAG, DOCKER_HUB, Reference, parse_an
 __all__ = [
     "DEFAULT_TAG",
     "DOCKER_HUB",
+    "LARGEST_DOCUMENT",
     "LAYOUT_FILE",
     "LAYOUT_JSON",
     "ContainerConfig",

@@ -21,6 +21,10 @@ from dockersim.errors import ContentError
 from dockersim.oci.descriptor import Platform
 from dockersim.oci.gojson import Document, Fields, check_digest, encode, omit_empty, sorted_map
 
+MOST_LAYERS = 500
+"""How many layers an image may have: so many overlayfs can stack (OVL_MAX_STACK in Linux' fs/overlayfs/params.h).
+Docker's own limit, for its older drivers, is 125 (moby, layer/layer_store.go)."""
+
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -227,6 +231,8 @@ def _diff_ids(rootfs: Fields) -> tuple[DiffID, ...]:
         raise ContentError(f"{rootfs.where}.type must be 'layers', not {kind[:80]!r}")
     texts = rootfs.texts("diff_ids")
     where = f"{rootfs.where}.diff_ids"
+    if len(texts) > MOST_LAYERS:
+        raise ContentError(f"{where} lists {len(texts)} layers, more than the {MOST_LAYERS} that can be stacked")
     return tuple(DiffID(check_digest(text, f"{where}[{at}]")) for at, text in enumerate(texts))
 
 

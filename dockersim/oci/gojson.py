@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, NoReturn
 
 from msgspec import Struct
 
@@ -25,6 +25,9 @@ Document = bytes | str | Mapping[str, Any]
 
 _ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "&<>\u2028\u2029"})
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL)
+"""An escape in a JSON text; a half of a character is one that its other half does not follow."""
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 """RFC 6838 section 4.2, as descriptor.md demands; the OCI's own schema has the same pattern."""
@@ -38,6 +41,10 @@ _KINDS: dict[type, str] = {
     list: "a list",
     dict: "an object",
 }
+LARGEST_DOCUMENT: Final = 8 << 20
+"""Bytes of a document that is read at all: twice the largest manifest that registries take (distribution-spec, "Pushing
+Manifests"), since no limit is set for configs. In memory it may take a hundred times as much."""
+
 _HEX_LENGTH = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 
@@ -45,6 +52,37 @@ def encode(document: Mapping[str, Any]) -> bytes:
     """Write ``document`` as Go would; what is no text in UTF-8 becomes U+FFFD, as there."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return _LONE_SURROGATE.sub("\ufffd", text).translate(_ESCAPES).encode()
+
+
+def parse(document: bytes | str, where: str, limit: int = LARGEST_DOCUMENT) -> Any:
+    """Read JSON as Go's decoder takes it; raise ContentError that says in ``where`` it is none.
+
+    Python's takes more: UTF-16, NaN, and halves of characters, which no terminal, database or browser takes then. Those
+    become U+FFFD, as in Go.
+    """
+    if len(document) > limit:
+        raise ContentError(f"{where} is larger than the {limit} bytes of a document")
+    try:
+        text = _LONE_SURROGATE.sub("\ufffd", document) if isinstance(document, str) else document.decode()
+        return json.loads(
+            _ESCAPE.sub(_whole, text) if "\\u" in text else text, parse_constant=_refuse, parse_int=_whole_number
+        )
+    except (ValueError, RecursionError) as error:
+        raise ContentError(f"{where} is not JSON: {error}") from error
+
+
+def _whole(escape: re.Match[str]) -> str:
+    return "\\ufffd" if escape["half"] else escape[0]
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > 20:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
 
 
 def sorted_map(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,10 +114,7 @@ class Fields(Struct, frozen=True):
     @classmethod
     def of(cls, document: Document, where: str) -> Fields:
         """Read ``document``, which must be a JSON object; ``where`` names its kind."""
-        try:
-            values = json.loads(document) if isinstance(document, bytes | str) else document
-        except (ValueError, RecursionError) as error:
-            raise ContentError(f"{where} is not JSON: {error}") from error
+        values = parse(document, where) if isinstance(document, bytes | str) else document
         if not isinstance(values, Mapping):
             raise ContentError(f"{where} must be a JSON object, not {_kind(values)}")
         return cls(values, where)

@@ -44,6 +44,11 @@ class Manifest(Struct, frozen=True):
             annotations=fields.text_map("annotations"),
         )
 
+    def check_image(self, name: str) -> None:
+        """Raise ContentError for an artifact, whose config does not say how anything is run."""
+        if self.config.media_type not in media_types.CONFIGS:
+            raise ContentError(f"{name} is not an image but an artifact: {self.config.media_type}")
+
     def to_json(self) -> bytes:
         """Write the manifest; equal values give equal bytes."""
         document: dict[str, Any] = {

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ from dockersim.errors import ContentError, StoreError
 from dockersim.filesystem import Entry, Kind
 
 CHUNK = 1 << 20
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _SIZE_WITH_USER, _CAPABILITIES_WITHOUT_USER = 24, 2
 KINDS = {
     stat.S_IFREG: Kind.FILE,
@@ -146,8 +149,11 @@ class Disk:
         order."""
         if self.privileged:
             os.chown(where, entry.uid, entry.gid)  # takes set-uid away, so the mode comes after it
+            # Deviation: containerd sets every attribute that a layer names; here those of the host's policies (SELinux,
+            # ACLs) and those that overlayfs keeps for itself are left out: a layer could redirect directories by them.
             for name, value in entry.xattrs:
-                self._set_attribute(where, name, value)
+                if _belongs_to_file(name):
+                    self._set_attribute(where, name, value)
         os.chmod(where, self.mode_on_disk(entry))
         os.utime(where, ns=(entry.mtime_ns, entry.mtime_ns))
 
@@ -287,10 +293,10 @@ def delete(path: str) -> None:
         try:
             if not stat.S_ISDIR(os.lstat(path).st_mode):
                 os.unlink(path)
-                return
-            if not is_root():
-                _open_up(path)
-            shutil.rmtree(path)
+            elif os.rename in os.supports_dir_fd:
+                _delete_folder(path)
+            else:
+                shutil.rmtree(path)  # Windows
         except FileNotFoundError:
             continue  # the other one was quicker with a part of it
         except OSError as error:
@@ -308,11 +314,47 @@ def delete_surely(path: str) -> None:
         raise
 
 
-def _open_up(path: str) -> None:
-    """Give an ordinary user the rights to delete what is in directories that he may not write."""
-    waiting = [path]
-    while waiting:
-        folder = waiting.pop()
-        os.chmod(folder, 0o700)
-        with os.scandir(folder) as found:
-            waiting.extend(item.path for item in found if item.is_dir(follow_symlinks=False))
+def _delete_folder(path: str) -> None:
+    """Delete a directory, however deep it is: what is in its directories is moved up to it, one after the other.
+
+    An image may hold a path of two thousand parts, and a command makes deeper ones: no recursion gets to their end.
+    """
+    if not is_root():
+        os.chmod(path, 0o700)
+    top = os.open(path, _FOLDER)
+    try:
+        waiting, mark = _delete_files(top), secrets.token_hex(8)
+        for count in itertools.count():
+            if not waiting:
+                break
+            name = waiting.pop()
+            waiting += _take_out(name, top, f"{mark}-{count}")
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    os.rmdir(path)
+
+
+def _take_out(name: str, top: int, mark: str) -> list[str]:
+    """Delete the files of one directory in ``top`` and move its directories up; return their new names."""
+    folder = os.open(name, _FOLDER, dir_fd=top)
+    try:
+        moved = []
+        for number, inner in enumerate(_delete_files(folder)):
+            moved.append(f"{mark}-{number}")
+            os.rename(inner, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
+        return moved
+    finally:
+        os.close(folder)
+
+
+def _delete_files(folder: int) -> list[str]:
+    """Delete everything in an open directory but its directories; return their names."""
+    with os.scandir(folder) as found:
+        items = [(item.name, item.is_dir(follow_symlinks=False)) for item in found]
+    for name, is_folder in items:
+        if not is_folder:
+            os.unlink(name, dir_fd=folder)
+        elif not is_root():
+            os.chmod(name, 0o700, dir_fd=folder)  # an ordinary user may have made it so that he may not write there
+    return [name for name, is_folder in items if is_folder]

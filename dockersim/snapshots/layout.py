@@ -28,7 +28,11 @@ def is_self_contained(entries: Iterable[LayerEntry]) -> bool:
         if entry.path.rpartition("/")[0] not in folders:
             return False
         if isinstance(entry, Opaque):
-            continue  # comes beside the entry of its directory
+            if not entry.path or entry.path not in folders:
+                return (
+                    False  # overlayfs knows no opaque root; and what is no directory here may be a link that leads out
+                )
+            continue
         if entry.path in folders or entry.path in others:
             return False  # a path that is two things: what comes of it depends on the order
         if isinstance(entry, Entry) and entry.kind is Kind.HARDLINK and entry.link not in others:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, to_builtins
 
 from dockersim.dockerfile import NO_RULES, IgnoreRules
 from dockersim.dockerfile.passwords import without_password
 from dockersim.errors import ContentError, DockerfileError, DockersimError
 from dockersim.filesystem import Change
+from dockersim.oci.gojson import parse
 from dockersim.solver import (
     BuildFinished,
     BuildOptions,
     Outcome,
     Plan,
+    ResolvedImage,
     StepFinished,
     outcome_from_json,
     outcome_to_json,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from dockersim.dockerfile import Finding
 
 SCHEMA: Final = "dockersim.trace/v1"
+
+LARGEST_TRACE: Final = 128 << 20
+"""Bytes; the diff of a step that adds a hundred thousand files takes thirty million."""
 
 DiffOf = Callable[[StepFinished], Iterable[Change] | None]
 
@@ -53,7 +57,7 @@ class StepTrace(Struct, frozen=True):
     def layers(self) -> tuple[str, ...] | None:
         """The stage's layers after the step; None for a step that was never reached."""
         layers = self.fields.get("layers")
-        return None if layers is None else tuple(layers)
+        return None if layers is None else convert(layers, tuple[str, ...])
 
 
 class Trace(Struct, frozen=True):
@@ -88,6 +92,19 @@ class Trace(Struct, frozen=True):
     def steps(self) -> tuple[StepTrace, ...]:
         """The steps, in order, those that were never reached at the end."""
         return tuple(StepTrace(fields) for fields in self.document["steps"])
+
+
+class _File(Struct, frozen=True):
+    name: str
+    text: str
+
+
+class _Skeleton(Struct, frozen=True):
+    """What must be there before anything else can be read."""
+
+    dockerfile: _File
+    steps: list[dict[str, Any]]
+    recording: list[dict[str, Any]]
 
 
 class _Options(Struct, frozen=True):
@@ -146,30 +163,35 @@ def build_document(
     }
 
 
-def _refuse(constant: str) -> NoReturn:
-    """Refuse what Python's reader of JSON takes, and JSON does not know."""
-    raise ValueError(f"{constant} is no number")
-
-
 def read(text: str | bytes) -> Trace:
     """Read a trace; raise ContentError that says what is wrong with one that is none."""
     try:
-        document = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise ContentError(f"not a dockersim trace: it is not JSON ({error})") from error
+        document = parse(text, "the text", LARGEST_TRACE)
+    except ContentError as error:
+        raise ContentError(f"not a dockersim trace: {error.message}") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise ContentError(f"not a dockersim trace: its schema is {schema!r}, not {SCHEMA!r}")
     try:
-        recording = tuple(outcome_from_json(fields) for fields in document["recording"])
+        convert(document, _Skeleton)
+        recording = tuple(_checked(outcome_from_json(fields)) for fields in document["recording"])
         options = _read_options(document["options"])
         trace = Trace(document, options, recording)
         for step in trace.steps:
-            _ = step.diff, step.fields["line"]
+            _ = step.diff, step.layers, step.fields["line"]
         _ = trace.findings, trace.ignore
     except (DockerfileError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ContentError(f"a damaged dockersim trace: {type(error).__name__} {error}") from error
     return trace
+
+
+def _checked(outcome: Outcome) -> Outcome:
+    """Check that everything in an outcome is of its kind: the solver takes what it is sent on trust."""
+    if isinstance(outcome, ResolvedImage):  # its config is checked by whoever reads it
+        parts = (outcome.layers, outcome.sizes, outcome.answered_by, outcome.notes)
+        convert(parts, tuple[tuple[str, ...], tuple[int, ...], str, tuple[str, ...]])
+        return outcome
+    return convert(to_builtins(outcome), type(outcome))
 
 
 def _error(error: DockersimError | None) -> dict[str, Any] | None:

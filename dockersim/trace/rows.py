@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta, Struct, convert
 
 from dockersim.digest import Digest
 from dockersim.dockerfile.passwords import without_written_passwords
@@ -59,22 +61,34 @@ def entry_to_json(entry: Entry | None) -> dict[str, Any] | None:
     return facts
 
 
-def entry_from_json(path: str, facts: dict[str, Any] | None) -> Entry | None:
-    """Read what ``entry_to_json`` wrote."""
+class _Facts(Struct, frozen=True):
+    """What ``entry_to_json`` writes; whoever reads it has it from somebody else."""
+
+    type: Kind
+    mode: Annotated[str, Meta(pattern=r"\A[0-7]{4}\Z")]
+    uid: int
+    gid: int
+    mtime: int
+    size: Annotated[int, Meta(ge=0)] = 0
+    link: str = ""
+    sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")] | None = None
+    device: tuple[int, int] | None = None
+
+
+def _entry_of(path: str, facts: _Facts | None) -> Entry | None:
     if facts is None:
         return None
-    device = facts.get("device")
     return Entry(
         path,
-        Kind(facts["type"]),
-        mode=int(facts["mode"], 8),
-        uid=facts["uid"],
-        gid=facts["gid"],
-        size=facts.get("size", 0),
-        mtime_ns=facts["mtime"] * 1_000_000_000,
-        link=facts.get("link", ""),
-        digest=Digest("sha256:" + facts["sha256"]) if "sha256" in facts else None,
-        device=(device[0], device[1]) if device else None,
+        facts.type,
+        mode=int(facts.mode, 8),
+        uid=facts.uid,
+        gid=facts.gid,
+        size=facts.size,
+        mtime_ns=facts.mtime * 1_000_000_000,
+        link=facts.link,
+        digest=Digest("sha256:" + facts.sha256) if facts.sha256 else None,
+        device=facts.device,
     )
 
 
@@ -84,9 +98,9 @@ def change_to_row(change: Change) -> list[Any]:
 
 
 def change_from_row(row: list[Any]) -> Change:
-    """Read what ``change_to_row`` wrote."""
-    what, path, before, after = row
-    return Change(path, What(what), entry_from_json(path, before), entry_from_json(path, after))
+    """Read what ``change_to_row`` wrote; raise ValueError for anything else."""
+    what, path, before, after = convert(row, tuple[What, str, _Facts | None, _Facts | None])
+    return Change(path, what, _entry_of(path, before), _entry_of(path, after))
 
 
 def redacted(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from dockersim.analysis import Caution, ContextFile, ContextXray, Missing, Total, Use
 from dockersim.dockerfile import Decision
 from dockersim.filesystem import Kind
+from dockersim.printable import printable
 from dockersim.views.tables import table
 from dockersim.views.units import human_size
 
@@ -79,13 +80,6 @@ def caution_line(caution: Caution, ignore_file: str, *, uses_known: bool) -> str
     fate = f"{_uses(caution.uses)} takes it along" if caution.uses else "no instruction uses it yet"
     told = f"; {fate}" if uses_known else ""
     return f"{name} is sent ({size}): {caution.because}{told}; to leave it out write {name} into {ignore_file}"
-
-
-def printable(text: str) -> str:
-    """Write a name so that a terminal shows it and obeys nothing in it."""
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _name(file: ContextFile) -> str:

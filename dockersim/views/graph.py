@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from dockersim.printable import printable, printable_lines
 from dockersim.solver import CopyOp, FromOp, ImageSource, Plan, StagePlan, StageSource, State, StepFinished, StepPlan
 from dockersim.views.tables import ellipsis
 from dockersim.views.units import human_size
@@ -136,12 +137,12 @@ def _name(step: StepPlan) -> str:
 
 def _quote(text: str) -> str:
     """Write a quoted string of the DOT language; only quotes and backslashes are special in it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = printable_lines(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def _one_line(step: StepPlan) -> str:
-    return " ".join(step.instruction.replace("\\\n", " ").split())
+    return printable(" ".join(step.instruction.replace("\\\n", " ").split()))
 
 
 # ---------------------------------------------------------------- plain text

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 
 from dockersim.errors import DockersimError
+from dockersim.printable import printable, printable_lines
 from dockersim.solver import (
     BuildFinished,
     CacheDecided,
@@ -89,7 +90,7 @@ class PlainProgress:
         if self._count:
             yield ""
         self._count += 1
-        yield f"#{self._count} {name}"
+        yield printable(f"#{self._count} {name}")
         return self._count
 
     def _say(self, words: str) -> str:
@@ -104,13 +105,13 @@ class PlainProgress:
             self._awaited = vertex
             yield from self._vertex(vertex)
         if text:
-            yield self._say(text)
+            yield self._say(printable_lines(text))
 
     def _move(self, title: str, text: str) -> Iterator[str]:
         """Tell of a cache beside the step that goes on: it has a number of its own."""
         if title not in self._caches:
             self._caches[title] = yield from self._head(title)
-        yield f"#{self._caches[title]} {text}"
+        yield printable(f"#{self._caches[title]} {text}")
 
     def _start(self, step: StepPlan) -> Iterator[str]:
         if step.vertex is not None:
@@ -135,7 +136,7 @@ class PlainProgress:
             yield self._written(self._partial)
         if event.state is not State.CACHED:  # how a command was run is news only when it was
             for note in (*event.result.notes, *event.result.deviations):
-                yield self._say(note)
+                yield self._say(printable(note))
         if event.result.layer is not None:
             yield self._say(f"layer {human_size(event.result.added)}")
         yield from self._verdict(event)
@@ -149,8 +150,8 @@ class PlainProgress:
             case State.NOT_RUN:
                 yield self._say(f"NOT RUN: {event.decision.because}")
             case State.ERROR:
-                yield self._say(f"ERROR: {event.error}")
-                yield from ["------", f" > {event.step.vertex}:", *self._tail, "------"]
+                yield self._say(printable(f"ERROR: {event.error}"))
+                yield from ["------", printable(f" > {event.step.vertex}:"), *self._tail, "------"]
 
     def _export(self, event: BuildFinished) -> Iterator[str]:
         if event.image is None:
@@ -165,5 +166,5 @@ class PlainProgress:
 
 def failure(error: DockersimError, text: str) -> str:
     """Write how a failed build ends: the lines of the Dockerfile, where they are known, and the error."""
-    lines = [excerpt(text, error.at)] if error.at and text else []
+    lines = [printable_lines(excerpt(text, error.at))] if error.at and text else []
     return "\n".join([*lines, f"ERROR: failed to solve: {error}"])

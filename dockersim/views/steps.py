@@ -12,6 +12,7 @@ from msgspec import Struct
 from dockersim.digest import short
 from dockersim.filesystem import Change, Entry, Kind, What
 from dockersim.oci import ImageConfig
+from dockersim.printable import printable
 from dockersim.solver import CacheDecision, CacheKey, State, StepFinished, StepPlan, Verdict
 from dockersim.views.tables import ellipsis, table
 from dockersim.views.units import human_size
@@ -80,13 +81,13 @@ def steps_html(steps: Iterable[StepFinished], unreached: Iterable[StepPlan] = ()
 def diff_lines(changes: Iterable[Change]) -> Iterator[str]:
     """Write each change on a line: ``A etc/motd  -rw-r--r-- 0:0 12B``, and what differs of what was modified."""
     for change in changes:
-        yield f"{MARKS[change.what]} /{change.path}  {_change_words(change)}".rstrip()
+        yield printable(f"{MARKS[change.what]} /{change.path}  {_change_words(change)}".rstrip())
 
 
 def ls_line(entry: Entry) -> str:
     """Write type, mode, owner and size of what stands at a path: ``-rw-r--r-- 0:0 12B``."""
     size = f" {human_size(entry.size)}" if entry.kind is Kind.FILE else ""
-    link = f" -> {entry.link}" if entry.link else ""
+    link = f" -> {printable(entry.link)}" if entry.link else ""
     return f"{mode_words(entry)} {entry.uid}:{entry.gid}{size}{link}"
 
 
@@ -101,20 +102,20 @@ def mode_words(entry: Entry) -> str:
 
 def cache_lines(decision: CacheDecision) -> Iterator[str]:
     """Explain a cache decision: the verdict and why, then what differs, then what the key is made of."""
-    yield f"{_VERDICTS[decision.verdict]}: {decision.because}"
+    yield printable(f"{_VERDICTS[decision.verdict]}: {decision.because}")
     if decision.differences:
         yield f"  differs from the earlier build {short(decision.compared_with)}:"
-        yield from (f"    {difference.words()}" for difference in decision.differences)
+        yield from (printable(f"    {difference.words()}") for difference in decision.differences)
     if decision.key is not None:
         yield f"  the key {short(decision.key.digest)} is made of:"
-        yield from (f"    {name:<12} {value}" for name, value in _key_fields(decision.key))
+        yield from (printable(f"    {name:<12} {value}") for name, value in _key_fields(decision.key))
 
 
 def config_lines(before: ImageConfig, after: ImageConfig) -> Iterator[str]:
     """Write what changed in an image's config, as ``- `` and ``+ `` lines; nothing if it stayed the same."""
     old, new = (list(_config_words(config.config.as_json())) for config in (before, after))
-    yield from (f"- {line}" for line in old if line not in new)
-    yield from (f"+ {line}" for line in new if line not in old)
+    yield from (printable(f"- {line}") for line in old if line not in new)
+    yield from (printable(f"+ {line}") for line in new if line not in old)
 
 
 # ---------------------------------------------------------------- pieces
@@ -140,7 +141,7 @@ def _row(event: StepFinished) -> StepRow:
 
 
 def _one_line(step: StepPlan) -> str:
-    return " ".join(step.instruction.replace("\\\n", " ").split())
+    return printable(" ".join(step.instruction.replace("\\\n", " ").split()))
 
 
 def _html_cells(row: StepRow) -> str:

@@ -16,6 +16,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from dockersim.printable import printable
+
 LEAST_WIDTH: Final = 10
 """The least width of a column, its gap included."""
 
@@ -68,8 +70,11 @@ class ContainerRow(Struct, frozen=True):
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out cells in columns, each as wide as its widest cell; the last one is not padded."""
-    lines = [list(header), *(list(row) for row in rows)]
+    """Lay out cells in columns, each as wide as its widest cell; the last one is not padded.
+
+    A cell is one line, and does nothing to the terminal, whatever a label or a history says.
+    """
+    lines = [list(header), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(LEAST_WIDTH, *(len(cell) + GAP for cell in column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "".join(cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)) + line[-1] for line in lines
@@ -91,6 +96,7 @@ def history_table(rows: Iterable[HistoryRow], *, truncate: bool = True, human: b
     cells = []
     for row in rows:
         words = row.created_by.replace("\t", " ")
+        words = printable(words)
         shown = ellipsis(words, CREATED_BY_WIDTH) if truncate else words
         cells.append((row.layer, row.created, shown, row.size, row.comment))
     return table([column if human or column != "CREATED" else "CREATED AT" for column in HISTORY], cells)
@@ -100,6 +106,7 @@ def containers_table(rows: Iterable[ContainerRow], *, truncate: bool = True) -> 
     """Lay out ``docker ps``; ``truncate`` is what ``--no-trunc`` turns off."""
     cells = []
     for row in rows:
-        words = ellipsis(row.command, COMMAND_WIDTH) if truncate else row.command
+        words = printable(row.command)
+        words = ellipsis(words, COMMAND_WIDTH) if truncate else words
         cells.append((row.container_id, row.image, f'"{words}"', row.created, row.status, row.ports, row.names))
     return table(CONTAINERS, cells)
