@@ -8,7 +8,7 @@ from pathlib import Path
 from dockersim import Engine
 from dockersim.engine.keeping import hold, remove_unused
 from dockersim.engine.pruning import prune_cache, sweep
-from dockersim.registry import LayerPulled, PullEvent, stop
+from dockersim.registry import LayerExists, LayerPulled, PullEvent, stop
 from tests.engine.conftest import MakeEngine
 from tests.engine.git_server import GitServer, needs_git
 
@@ -112,29 +112,36 @@ def test_a_build_keeps_its_layers_however_long_somebody_stands_on_a_step(engine:
 
 
 def test_a_pull_keeps_its_layers_however_long_it_takes(engine: Engine, make_engine: MakeEngine, context: Path) -> None:
-    address, swept = engine.shipping.practice_registry(), []
-    other = make_engine("other")
+    address = engine.shipping.practice_registry()
+    other, swept, arrived = make_engine("other"), [], []
+    text = "FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n"
     try:
-        engine.build(context, text="FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n", tags=("made",)).finish()
+        built = engine.build(context, text=text, tags=("made",)).finish()
+        assert built.image is not None
+        config = built.image.image_id
         name = f"{address.registry}/made:latest"
         engine.store.images.tag("made", name)
         engine.shipping.push(name, lambda event: None)
 
         def look(event: PullEvent) -> None:
-            if isinstance(event, LayerPulled):
+            if isinstance(event, LayerExists | LayerPulled):
+                arrived.append(event.diff_id)
                 swept.append(other.store.content.put(f"lost {len(swept)}".encode()))
-                _age(other)
+                _age(other, swept[-1], *arrived, config)  # what comes meanwhile, in other threads, is still young
                 assert swept[-1] in sweep(other).blobs
 
         other.store.images.remove("busybox")
         pulled = other.shipping.pull(name, look)
     finally:
         stop(engine.shipping.registry_root)
-    assert len(swept) == 2, "one layer was there already"
+    assert set(arrived) == set(pulled.image.config.diff_ids) and len(swept) == 3
     for layer in pulled.image.config.diff_ids:
         other.store.content.verify(layer)
 
 
-def _age(engine: Engine) -> None:
-    for blob in engine.store.content.walk():
-        os.utime(engine.store.content.path(blob), (0, 0))
+def _age(engine: Engine, *blobs: str) -> None:
+    """Make blobs look old, all of them if none are named; what is not here is left out."""
+    content = engine.store.content
+    for blob in blobs or content.walk():
+        if content.has(blob):
+            os.utime(content.path(blob), (0, 0))
