@@ -13,7 +13,7 @@ from test_transfer import run as drive
 
 from dockersim.errors import AccessDenied, RegistryError
 from dockersim.oci import Platform, parse_reference
-from dockersim.registry import Credentials, MemoryLog, RegistryClient, Settings, endpoint_of, pull
+from dockersim.registry import Credentials, MemoryLog, RegistryClient, Settings, endpoint_of, pull, push
 from dockersim.registry.client.challenge import Challenge, parse_challenge
 
 ALICE = Credentials("alice", "wonderland")
@@ -86,6 +86,25 @@ def test_what_the_registry_asks_for_is_asked_of_the_token_server(filled: Hub) ->
     ):
         client.resolve("alice/app", "latest")
     assert scopes(filled) == [["repository:alice/app:pull", "registry:audit:read"]]
+
+
+def test_layers_that_are_pushed_at_once_need_one_token(filled: Hub, tmp_path: Path) -> None:
+    store, log = Store(tmp_path / "store"), MemoryLog()
+    manifest = store.image(*({f"file{number}": b"x"} for number in range(6)))
+    name = parse_reference(f"{filled.address}/alice/app")
+    with client_of(filled.address, ALICE, log) as client, pytest.raises(RegistryError):  # this Hub takes nothing
+        drive(push(client, name, manifest, store.content, store.layers))
+    assert [event.status for event in log.events].count(401) == 1
+    assert scopes(filled) == [["repository:alice/app:pull,push"]]
+
+
+def test_who_may_not_even_look_hears_it_before_anything_is_compressed(filled: Hub, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    manifest = store.image({"a": b"one"})
+    name = parse_reference(f"{filled.address}/alice/app")
+    with client_of(filled.address, Credentials("alice", "guess")) as client, pytest.raises(AccessDenied):
+        drive(push(client, name, manifest, store.content, store.layers))
+    assert len(list(store.content.walk())) == 2  # the config, and the layer as it was
 
 
 def test_an_identity_token_is_exchanged_in_the_body_of_a_post(filled: Hub) -> None:

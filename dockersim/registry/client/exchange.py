@@ -33,7 +33,7 @@ LONGEST_DOCUMENT: Final = 4 * 1024 * 1024
 """Bytes of an answer that is read whole: the largest manifest that a registry takes (distribution-spec, "Pushing
 Manifests"), and the limit of containers/image for whatever is no blob."""
 
-_PIECE: Final = 256 * 1024
+_PIECE: Final = 64 * 1024
 """Bytes that are handed to the socket at once: it copies what is left of a piece after every send."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

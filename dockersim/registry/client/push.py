@@ -57,12 +57,17 @@ def push(
     pairs = dict(zip(config.diff_ids, manifest.layers, strict=True))  # a layer may well be in an image twice
     for diff_id in config.diff_ids:
         yield LayerPreparing(diff_id)
+    # Asked first: where even looking needs a right, a no comes before anything is compressed, and the token is here
+    # for all layers that are sent at once.
+    existed = client.has_blob(reference.repository, manifest.config.digest, push=True)
     works = [
         partial(_push_layer, client, reference, diff_id, layer, content, layers, mounts or {})
         for diff_id, layer in pairs.items()
     ]
     sent = dict(zip(pairs, (yield from abreast(works, UPLOADS)), strict=True))
-    yield from _push_config(client, reference, manifest.config, content)
+    if not existed:
+        _push_config(client, reference, manifest.config, content)
+    yield ConfigSent(Digest(manifest.config.digest), manifest.config.size, existed)
     pushed = replace(manifest, layers=tuple(sent[diff_id] for diff_id in config.diff_ids))
     data = pushed.to_json()
     name = reference.tag or reference.digest
@@ -112,11 +117,6 @@ def _as_sent(diff_id: DiffID, layer: Descriptor, content: ContentStore, layers: 
     return replace(layer, media_type=kind, digest=made.digest, size=made.size, data=None)
 
 
-def _push_config(
-    client: RegistryClient, reference: Reference, config: Descriptor, content: ContentStore
-) -> Generator[PushEvent, None, None]:
-    existed = client.has_blob(reference.repository, config.digest, push=True)
-    if not existed:
-        for _ in client.upload_blob(reference.repository, config, io.BytesIO(content.read(config.digest))):
-            pass
-    yield ConfigSent(Digest(config.digest), config.size, existed)
+def _push_config(client: RegistryClient, reference: Reference, config: Descriptor, content: ContentStore) -> None:
+    for _ in client.upload_blob(reference.repository, config, io.BytesIO(content.read(config.digest))):
+        pass

@@ -53,6 +53,7 @@ class _Uploading:
     def __init__(self, client: RegistryClient, blobs: str, scope: str, blob: Descriptor, source: BinaryIO) -> None:
         self._client = client
         self._blobs = blobs
+        self._repository = blobs.removeprefix("/v2/").removesuffix("/blobs")
         self._scope = scope
         self._blob = blob
         self._source = source
@@ -60,7 +61,7 @@ class _Uploading:
     def open(self) -> _Session:
         """Open a session."""
         answer = self._client.request("POST", f"{self._blobs}/uploads/", self._scope)
-        return _Session(self._location(self._client.expect(answer, self._blobs.removeprefix("/v2/"), 202)))
+        return _Session(self._location(self._client.expect(answer, self._repository, 202)))
 
     def send(self, session: _Session) -> _Session:
         """Send the next piece, the last one with the digest."""
