@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,15 +30,27 @@ AGAIN = "FROM alice/app\nCOPY app.py /again/\n"
 
 
 class Registry(Struct, frozen=True):
-    """One that stands in: the setting that names it, and what else of the environment it needs."""
+    """One that stands in: the setting that names it, and whether it wants a login."""
 
     setting: str
     host: str
     login: bool = False
-    environment: dict[str, str] = {}
 
     def engine(self, folder: Path, **more: str) -> Engine:
         return Engine(folder, environment={"DOCKERSIM_REGISTRY": self.setting, **more})
+
+
+@contextmanager
+def over_tls(folder: Path) -> Iterator[str]:
+    """Serve Debian's registry over TLS to whoever knows alice's password; the authority is in ``ca.pem``."""
+    ca, certificate, key = make_certificates(folder)
+    (folder / "htpasswd").write_text(f"{ALICE}\n")
+    more = (
+        f"  tls: {{certificate: {certificate}, key: {key}}}\n"
+        f"auth: {{htpasswd: {{realm: a class, path: {folder / 'htpasswd'}}}}}\n"
+    )
+    with docker_registry(folder, more, ca) as url:
+        yield url
 
 
 @pytest.fixture(params=["plain", "below a path", "over TLS, with a login", "another practice registry"])
@@ -47,14 +60,8 @@ def registry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
             with serving(make_app(tmp_path / "theirs")) as address:
                 yield Registry(address.registry, address.registry, login=True)
         case "over TLS, with a login":
-            ca, certificate, key = make_certificates(tmp_path)
-            (tmp_path / "htpasswd").write_text(f"{ALICE}\n")
-            monkeypatch.setenv("SSL_CERT_FILE", str(ca))
-            more = (
-                f"  tls: {{certificate: {certificate}, key: {key}}}\n"
-                f"auth: {{htpasswd: {{realm: a class, path: {tmp_path / 'htpasswd'}}}}}\n"
-            )
-            with docker_registry(tmp_path, more, ca) as url:
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+            with over_tls(tmp_path) as url:
                 yield Registry(url, url.removeprefix("https://"), login=True)
         case kind:
             host = str(request.getfixturevalue("debian_registry")).removeprefix("http://")
@@ -94,14 +101,8 @@ def test_it_is_pushed_to_built_from_and_holds_the_cache(registry: Registry, cont
 def test_a_login_of_docker_counts_and_a_wrong_one_is_one_line(
     tmp_path: Path, context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ca, certificate, key = make_certificates(tmp_path)
-    (tmp_path / "htpasswd").write_text(f"{ALICE}\n")
-    monkeypatch.setenv("SSL_CERT_FILE", str(ca))
-    more = (
-        f"  tls: {{certificate: {certificate}, key: {key}}}\n"
-        f"auth: {{htpasswd: {{realm: a class, path: {tmp_path / 'htpasswd'}}}}}\n"
-    )
-    with docker_registry(tmp_path, more, ca) as url:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with over_tls(tmp_path) as url:
         host = url.removeprefix("https://")
         auth = base64.b64encode(b"alice:wonderland").decode()
         (tmp_path / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
