@@ -1,4 +1,4 @@
-"""Push and pull an image of 720 MB in 13,000 files, beside ``skopeo copy``, with Debian's registry and with our own.
+"""Push and pull an image of 720 MB beside ``skopeo copy``, with Debian's registry and with our own.
 
     python -m tests.benchmarks.transfer [RUNS]
 
@@ -65,7 +65,7 @@ def make_image(root: Path) -> None:
 
 
 def _files() -> Iterator[Path]:
-    """Choose files of this machine, neither tiny nor huge, so that 13,000 make 720 MB."""
+    """Choose files of this machine, neither tiny nor huge, that make 720 MB."""
     left = SIZE
     for path in sorted(Path("/usr").rglob("*")):
         if path.is_symlink() or not path.is_file() or not SMALLEST <= (size := path.stat().st_size) <= LARGEST:
