@@ -20,8 +20,8 @@ else:
 ATTACKS: dict[str, tuple[Callable[[], bytes], Says]] = {}
 """Each attack by its name, with what is said of it; these are small, and tried at the limits that really hold."""
 
-PROMISED = "the tar is cut off"
-"""A layer that is packed as no layer may be is taken for a plain tar, which it is not."""
+PROMISED = "is damaged: it unpacks to"
+"""A layer that is packed as no layer may be is taken for a plain tar, which is not the one that the config names."""
 NO_IMAGE, NO_DOCKERFILE = "holds no image", "unknown instruction"
 
 

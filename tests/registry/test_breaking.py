@@ -42,7 +42,7 @@ def fetched(client: RegistryClient, blob: Descriptor, folder: Path) -> bytes:
     with store.content.writer() as into:
         for _ in client.fetch_blob("test/app", blob, into):
             pass
-    return store.content.read(blob.digest)
+    return store.content.read(blob.digest, limit=blob.size)
 
 
 @pytest.fixture(params=["ours", pytest.param("debian", marks=pytest.mark.peer)])
