@@ -11,6 +11,7 @@ from dockersim.containers import NoSuchContainer
 from dockersim.errors import DockersimError
 from dockersim.filesystem import Entry
 from dockersim.images.comparison import compare
+from dockersim.printable import printable, printable_json
 from dockersim.views.comparison import HEADER, comparison_document, comparison_lines, comparison_rows
 from dockersim.views.template import render_rows
 
@@ -35,7 +36,7 @@ def diff(session: Session, names: tuple[str, ...], as_json: bool, template: str 
     store = session.engine().store
     comparison = compare(store.images, *map(store.images.get, names))
     if as_json:
-        click.echo(json.dumps(comparison_document(comparison), indent=4, ensure_ascii=False))
+        click.echo(printable_json(json.dumps(comparison_document(comparison), indent=4, ensure_ascii=False)))
     elif template:
         rows = render_rows(_TABLE if template == "table" else template, comparison_rows(comparison), HEADER)
         click.echo(rows, nl=bool(rows))
@@ -57,4 +58,4 @@ def _of_container(session: Session, name: str) -> None:
         raise NoSuchContainer(error.message, hint=hint) from error
     for entry in sorted(files.layer, key=lambda entry: entry.path):
         letter = ("C" if files.before.get(entry.path) else "A") if isinstance(entry, Entry) else "D"
-        click.echo(f"{letter} /{entry.path}")
+        click.echo(f"{letter} /{printable(entry.path)}")

@@ -94,10 +94,19 @@ def images(
         session.note(line)
 
 
-@click.command()
+class _History(click.Command):
+    """Takes ``--human=false`` as docker does; click knows no flag that may have a value."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Write it as click's flag."""
+        plain = {"--human=false": "--no-human", "--human=true": "--human"}
+        return super().parse_args(ctx, [plain.get(word, word) for word in args])
+
+
+@click.command(cls=_History)
 @click.argument("name", metavar="IMAGE")
 @click.option("--format", "template", help="Format output: table, json, or a Go template")
-@click.option("-H", "--human", default=True, type=bool, is_flag=False, flag_value=True,
+@click.option("-H", "--human/--no-human", default=True,
               help="Print sizes and dates in human readable format; --human=false for plain numbers")  # fmt: skip
 @click.option("--no-trunc", is_flag=True, help="Don't truncate output")
 @click.option("-q", "--quiet", is_flag=True, help="Only show image IDs")

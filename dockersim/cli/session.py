@@ -65,8 +65,8 @@ class Session:
         click.echo(warning)
         try:
             return bool(click.confirm("Are you sure you want to continue?", default=False, prompt_suffix=" "))
-        except click.Abort as error:
-            if self.can_ask or not isinstance(error.__context__, EOFError):
+        except (click.Abort, NotImplementedError) as error:  # the second is of a notebook that is run by a program
+            if isinstance(error, click.Abort) and (self.can_ask or not isinstance(error.__context__, EOFError)):
                 raise
             from dockersim.errors import DockersimError
 

@@ -18,6 +18,7 @@ from dockersim.cli.session import Session, pass_session
 from dockersim.engine.pruning import prune_cache, sweep
 from dockersim.engine.usage import CacheUsage, ContainerUsage, ImageUsage, Usage, measure
 from dockersim.errors import DockersimError
+from dockersim.printable import printable_json
 from dockersim.views.tables import ellipsis, table
 from dockersim.views.template import render_rows
 from dockersim.views.units import human_size, human_time
@@ -42,7 +43,7 @@ def df(session: Session, verbose: bool, template: str | None) -> None:
     """
     usage = measure(session.engine())
     if verbose and template in ("json", "{{json .}}"):
-        click.echo(json.dumps(dict(_details(usage, truncate=False)), ensure_ascii=False))
+        click.echo(printable_json(json.dumps(dict(_details(usage, truncate=False)), ensure_ascii=False)))
     elif verbose and template and template != "table":
         raise DockersimError("--verbose takes no template", hint="leave -v out, or use --format json")
     elif verbose:

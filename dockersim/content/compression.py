@@ -28,14 +28,15 @@ _BLOCK: Final = 1 << 20
 class Allowance(Struct, frozen=True):
     """How much a blob may unpack to: ``free`` bytes whatever its size, beyond them ``times`` what was read of it."""
 
-    free: int = 1 << 30
+    free: int = 3 << 30
     times: int = 200
 
 
 ALLOWANCE: Final = Allowance()
 """What is allowed unless the caller says otherwise. Programs and texts shrink to a third, logs to a twentieth; only
 zeros shrink to less than a two-hundredth, of which gzip makes a thousandth, zstd and xz a ten-thousandth, bzip2 a
-millionth. docker sets no such limit, and fills the disk."""
+millionth. A lesson may well make a layer of a gigabyte of zeros (``dd if=/dev/zero``), and gets it back: that is free.
+docker sets no such limit, and fills the disk."""
 
 XZ_MEMORY: Final = 256 << 20
 """How much memory an xz may ask for: four times what ``xz -9`` does. A zstd may ask for a window of 128 MiB, which is
@@ -103,7 +104,7 @@ class Unpacked:
 
 
 def _damaged(error: Exception) -> ContentError:
-    return ContentError(f"the layer cannot be unpacked: {error}", hint="pull the image again")
+    return ContentError(f"the archive cannot be unpacked: {error}")
 
 
 def unpacked(blob: BinaryIO, allowance: Allowance = ALLOWANCE) -> Unpacked:

@@ -8,6 +8,7 @@ from typing import Any
 from dockersim.filesystem import Change, What
 from dockersim.images.comparison import Comparison
 from dockersim.images.image import Image
+from dockersim.printable import printable
 from dockersim.trace.rows import entry_to_json
 from dockersim.views.steps import MARKS, config_lines, diff_lines, ls_line
 from dockersim.views.units import human_size
@@ -54,7 +55,7 @@ def comparison_rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _deleted(change: Change) -> str:
     """Write what is gone with what it was, since that is what became free."""
-    return f"{MARKS[change.what]} /{change.path}  {ls_line(change.before) if change.before else ''}"
+    return f"{MARKS[change.what]} /{printable(change.path)}  {ls_line(change.before) if change.before else ''}"
 
 
 def _totals(comparison: Comparison, *, times: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from dockersim.printable import printable
 from dockersim.solver import (
     BuildFinished,
     CacheDecided,
@@ -112,7 +113,7 @@ class LiveProgress:
         """Repeat the end of a failed command's output, as BuildKit does below the picture."""
         for vertex in self._vertices:
             if vertex.failed:
-                yield from ("------", f" > {vertex.name}:", *vertex.output[-_KEPT:], "------")
+                yield from ("------", f" > {printable(vertex.name)}:", *vertex.output[-_KEPT:], "------")
 
     # ------------------------------------------------------------ taking in
 
@@ -173,7 +174,7 @@ class LiveProgress:
         else:
             tone = Tone.FAILED if vertex.failed else Tone.DONE
         end = self._clock() if vertex.ended is None else vertex.ended
-        yield Line(_row(f" => {vertex.mark}{vertex.name}", f"{end - vertex.began:.1f}s", width), tone)
+        yield Line(_row(f" => {vertex.mark}{printable(vertex.name)}", f"{end - vertex.began:.1f}s", width), tone)
         for fact in vertex.facts:
             yield Line(ellipsis(f" => => {fact}", width), tone)
         if vertex.ended is None:

@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from dockersim.errors import DockersimError
+from dockersim.printable import printable_json
 from dockersim.views.tables import table
 
 _ACTION: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 
 _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "json": lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")),
+    "json": lambda value: printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))),
     "upper": lambda value: str(value).upper(),
     "lower": lambda value: str(value).lower(),
     "len": len,
@@ -44,7 +45,7 @@ def render_rows(template: str, rows: Iterable[Mapping[str, Any]], header: Mappin
     """
     rows = [dict(sorted(row.items())) for row in rows]  # as Go writes the keys of a map
     if template == "json":
-        return "\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+        return "\n".join(map(_FUNCTIONS["json"], rows))
     word, _, rest = template.partition(" ")
     if word != "table" or not rest:
         return "\n".join(render(template, row) for row in rows)

@@ -57,6 +57,7 @@ def test_history_shows_the_layer_of_each_step_latest_first(ok: Ok, image_id: str
     assert ok("history", "-q", "my-flask-app").split() == [image_id[7:19]]
     assert ok("history", "-q", "--no-trunc", "my-flask-app").split() == [image_id]
     fields = "{{.ID}}|{{.Layer}}|{{.Size}}"
+    assert ok("history", "-H", "my-flask-app") == ok("history", "--human=true", "my-flask-app")
     assert ok("history", "--human=false", "--format", fields, "my-flask-app").splitlines() == [
         f"{image_id[7:19]}|<empty>|0",
         f"|{layers[1][7:19]}|21",

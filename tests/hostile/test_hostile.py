@@ -70,6 +70,11 @@ def test_zeros_in_a_small_archive_stop_at_the_limit(how: str) -> None:
     assert count < 16 << 20
 
 
+def test_a_gigabyte_of_zeros_that_a_learner_has_made_is_unpacked() -> None:
+    with any_unpacked(io.BytesIO(b"".join(packed(tar_of_zeros(1 << 30), "gzip")))) as tar:
+        assert sum(len(piece) for piece in iter(lambda: tar.read(1 << 20), b"")) > 1 << 30
+
+
 @pytest.mark.parametrize("how", ["gzip", "zstd", "xz", "bzip2"])
 def test_what_shrinks_as_ordinary_files_do_is_unpacked(how: str) -> None:
     content = os.urandom(1 << 20) * 2

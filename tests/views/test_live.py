@@ -176,3 +176,13 @@ def test_transfers_are_told_in_dockers_words() -> None:
     assert fetched is not None and fetched.line == "v1: Pulling from me/app"
     complete = pull_status(LayerPulled(DIFF, DIGEST, 5), "me/app")
     assert complete is not None and complete.line == "bbbbbbbbbbbb: Pull complete"
+
+
+def test_no_name_of_a_stranger_is_obeyed_by_the_terminal() -> None:
+    live = LiveProgress(Clock())
+    for event in events_of(Workshop(), "FROM scratch\nCOPY app.py /\x1b[2J\x9b31m\u202e\n"):
+        live.feed(event)
+    drawn = "\n".join([*(line.text for line in live.frame(200, 40)), *live.last_words()])
+    assert "\\x1b[2J\\x9b31m\\u202e" in drawn and drawn.replace("\n", "").isprintable()
+    asked = [{"Path": "\x9b31m"}]
+    assert render_rows("json", asked, {}) == render("{{json .}}", asked[0]) == '{"Path":"\\u009b31m"}'
