@@ -168,7 +168,7 @@ class RegistryClient:
     def _fetch_rest(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         first = into.size
         headers = {"Range": f"bytes={first}-"} if first else {}
-        # At a place that is not the registry's no scope counts; its credentials do not go there.
+        # The scope counts at the registry only: no other place gets a token, or is heard when it asks for one.
         with self._exchange.stream("GET", url, scope=self.scope(repository), headers=headers) as answer:
             self.expect(answer, f"blob {repository}@{blob.digest}", 200, *([206] if first else []))
             # Who knows no ranges begins again at the beginning: what is here already is passed over.

@@ -84,7 +84,10 @@ class Exchange:
         for attempt in (1, 2):
             sent = self._tokens.header(scope)
             with self._follow(method, url, {**(headers or {})}, sent, content) as answer:
-                if answer.status != 401 or attempt == 2 or not self._tokens.answer(answer, scope, sent):
+                # Only the registry itself may name a token server: another host would name its own, and be sent the
+                # password (CVE-2020-15157).
+                asks = answer.status == 401 and self._is_own(answer.url)
+                if not asks or attempt == 2 or not self._tokens.answer(answer, scope, sent):
                     yield answer
                     return
 
@@ -130,7 +133,7 @@ class Exchange:
             with self._client().stream(method, url, headers=sent, content=body) as response:
                 status = response.status_code
                 pieces = _counted(response.iter_raw(), count)
-                answer = Answer(status, dict(response.headers), pieces=pieces)
+                answer = Answer(status, dict(response.headers), pieces=pieces, url=url)
                 # What is read here is small: an error's body, or nothing.
                 small = method != "GET" or not answer.is_success
                 yield replace(answer, body=b"".join(_at_most(pieces))) if small else answer
