@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,30 @@ def test_a_password_is_not_sent_to_a_token_server_without_tls() -> None:
         pytest.raises(RegistryError, match="not safe"),
     ):
         client.login()
+
+
+@pytest.mark.parametrize(
+    "mount",
+    [
+        lambda ask: ask.say(401),
+        lambda ask: ask.say(403),
+        lambda ask: ask.say(404),
+        lambda ask: ask.say(202),
+        lambda ask: ask.say(202, Location="http://[/"),
+        lambda ask: ask.say(202, Location="/session"),
+    ],
+    ids=["who are you", "not from there", "not there", "a session nowhere", "a session at no address", "a session"],
+)
+def test_a_layer_that_may_not_be_mounted_is_sent(mount: Callable[[Stranger], None]) -> None:
+    def registry(ask: Stranger) -> None:
+        if "mount=" in ask.path:
+            mount(ask)
+        else:
+            ask.say(503)  # to the DELETE of a session
+
+    with stranger(registry) as (address, seen), client_of(address, ALICE) as client:
+        assert not client.mount_blob("alice/app", DIGEST, "bob/base")
+    assert [ask["path"] for ask in seen[1:]] in ([], ["/session"])
 
 
 def test_redirects_in_circles_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from certificates import make_certificates
 from stranger import Stranger, stranger
 
 from dockersim.errors import RegistryError
-from dockersim.oci import parse_reference
+from dockersim.oci import Descriptor, parse_reference
 from dockersim.registry import (
     Credentials,
     Endpoint,
@@ -76,7 +77,7 @@ def test_nothing_leads_from_tls_to_a_place_without(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
         with client_of(f"https://{address}") as client, pytest.raises(RegistryError, match=r"without TLS|not safe"):
             if what == "upload":
-                client.mount_blob("alice/app", DIGEST, "alice/other")
+                list(client.upload_blob("alice/app", Descriptor("x/y", DIGEST, 1), io.BytesIO(b"1")))
             else:
                 client.resolve("alice/app", "latest")
     assert seen == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import BinaryIO, Final, Self
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from dockersim.registry.client.credentials import Credentials
 from dockersim.registry.client.endpoint import Endpoint
 from dockersim.registry.client.exchange import Exchange
 from dockersim.registry.client.patience import Patience, Pause
-from dockersim.registry.client.refusals import PASSING, Interrupted, refused
+from dockersim.registry.client.refusals import PASSING, Interrupted, Unreachable, refused
 from dockersim.registry.client.tokens import Granted
 from dockersim.registry.client.uploads import upload
 from dockersim.registry.wire import WireLog
@@ -82,14 +83,21 @@ class RegistryClient:
         into.commit(blob.digest, size=blob.size)
 
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
-        """Ask to take a blob over from another repository; False if it must be sent."""
+        """Ask to take a blob over from another repository; False if it must be sent, a no being no more than that."""
         query = urlencode({"mount": digest, "from": self.endpoint.prefix + source})
         scope = self.scope(repository, push=True)
-        answer = self.request("POST", f"{self._at(repository)}/blobs/uploads/?{query}", f"{scope} {self.scope(source)}")
-        self.expect(answer, repository, 201, 202)
-        if answer.status == 202:
-            # A session was opened instead; the upload that follows opens its own.
-            self.request("DELETE", answer.header("location"), scope)
+        url = f"{self._at(repository)}/blobs/uploads/?{query}"
+        try:
+            answer = self.expect(self.request("POST", url, f"{scope} {self.scope(source)}"), repository, 201, 202)
+        except Unreachable:
+            raise
+        except RegistryError:
+            return False
+        location = answer.header("location")
+        if answer.status == 202 and location:
+            # A session was opened instead; the upload that follows opens its own, whatever becomes of this one.
+            with suppress(RegistryError):
+                self.request("DELETE", location, scope, once=True)
         return answer.status == 201
 
     def upload_blob(self, repository: str, blob: Descriptor, source: BinaryIO) -> Iterator[int]:
