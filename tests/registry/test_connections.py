@@ -114,6 +114,35 @@ def test_a_proxy_is_asked_for_what_is_not_on_this_machine(monkeypatch: pytest.Mo
     assert [ask["path"] for ask in seen] == ["http://registry.test/v2/alice/app/manifests/latest"]
 
 
+ENVIRONMENT = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("SSL_CERT_FILE", "/no/such/file"),
+        ("SSL_CERT_FILE", __file__),
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("HTTPS_PROXY", "foo://x"),
+        ("HTTPS_PROXY", "http://alice:s3cret/x@proxy"),
+    ],
+)
+def test_an_environment_that_cannot_be_followed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for one in ENVIRONMENT:
+        monkeypatch.delenv(one, raising=False)
+        monkeypatch.delenv(one.lower(), raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nothing is asked of the world outside
+    monkeypatch.setenv(name, value)
+    with client_of("https://registry.test") as client, pytest.raises(RegistryError) as caught:
+        client.resolve("alice/app", "latest")
+    assert "as the environment says" in str(caught.value) and name in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    with stranger(lambda ask: ask.say(200, Docker_Content_Digest=DIGEST)) as (address, _), client_of(address) as client:
+        assert client.resolve("alice/app", "latest") == DIGEST
+
+
 # ---------------------------------------------------------------- which registry
 
 LAN = Settings(stand_in="registry.lan:5000/class-7", practice="127.0.0.1:1")

@@ -25,6 +25,8 @@ from dockersim.registry.client.tokens import WRONG, Granted, Tokens
 from dockersim.registry.wire import WireEvent, WireLog
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 MOST_REDIRECTS: Final = 5
@@ -185,17 +187,44 @@ class Exchange:
     def _client(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                import httpx
-
                 keep_secrets_out_of_logs()
-                self._http = httpx.Client(
-                    timeout=httpx.Timeout(60, connect=10),
-                    headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
-                    # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
-                    verify=httpx.create_ssl_context(),
-                    trust_env=not is_loopback(urlsplit(self.endpoint.url).netloc),
-                )
+                self._http = _made(self.endpoint)
             return self._http
+
+
+def _made(endpoint: Endpoint) -> httpx.Client:
+    import httpx
+
+    is_near = is_loopback(urlsplit(endpoint.url).netloc)
+    try:
+        return httpx.Client(
+            timeout=httpx.Timeout(60, connect=10),
+            headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
+            # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
+            verify=_trusted(needed=not is_near or endpoint.url.startswith("https:")),
+            trust_env=not is_near,
+        )
+    except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+        # The library's complaint about an address may quote a piece of its password.
+        reason = "the address of a proxy is none" if isinstance(error, httpx.InvalidURL) else error
+        raise RegistryError(
+            f"cannot make connections as the environment says: {reason}",
+            hint="look at SSL_CERT_FILE, SSL_CERT_DIR, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+        ) from error
+
+
+def _trusted(*, needed: bool) -> ssl.SSLContext:
+    """Load the certificates of those who are trusted; of nobody, if there are none and none are ``needed``."""
+    import ssl
+
+    import httpx
+
+    try:
+        return httpx.create_ssl_context()
+    except OSError:
+        if needed:
+            raise
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _read(answer: Answer) -> Answer:
