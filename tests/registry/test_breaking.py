@@ -160,6 +160,10 @@ def test_limits_are_read(headers: dict[str, str], limit: Limit) -> None:
     assert read_limit(headers, now=1_700_000_000) == limit
 
 
+def test_a_date_that_cannot_be_is_no_date() -> None:
+    assert read_limit({"retry-after": "Mon, 01 Jan 2024 00:00:00 +99999999999999999"}, 0).wait == 0
+
+
 def test_without_a_time_the_window_says_how_long_at_most() -> None:
     assert Limit(100, 21600).when(0) == "try again later, in 6 hours at most"
     assert length(200_000) == "3 days"

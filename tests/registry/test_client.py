@@ -152,6 +152,28 @@ def test_a_layer_that_may_not_be_mounted_is_sent(mount: Callable[[Stranger], Non
     assert [ask["path"] for ask in seen[1:]] in ([], ["/session"])
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://xn--/",
+        "http://.../",
+        f"http://{'a' * 70}.test/",
+        "https://xn--/",
+        "https://[x",
+        "https://",
+    ],
+)
+@pytest.mark.parametrize("status", [307, 401])
+def test_an_address_that_is_none_is_the_registrys_fault(address: str, status: int) -> None:
+    headers = {"WWW_Authenticate": f'Bearer realm="{address}"'} if status == 401 else {"Location": address}
+    with (
+        stranger(lambda ask: ask.say(status, **headers)) as (registry, _),
+        client_of(registry, ALICE) as client,
+        pytest.raises(RegistryError, match=r"an address that is none|a token server that is not safe"),
+    ):
+        client.resolve("alice/app", "latest")
+
+
 def test_redirects_in_circles_end() -> None:
     with (
         stranger(lambda ask: ask.say(302, Location="/v2/x")) as (address, _),

@@ -141,7 +141,7 @@ class Exchange:
                 yield replace(answer, body=b"".join(_at_most(pieces))) if small else answer
         except httpx.HTTPError as error:
             raise unreachable(self.endpoint, error, answered=bool(status)) from error
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that no name server can be asked for
             raise RegistryError(f"{self.endpoint.title} sent an address that is none") from error
         finally:
             where = urlsplit(url)
