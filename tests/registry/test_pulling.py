@@ -117,6 +117,19 @@ def test_a_foreign_layer_is_fetched_without_credentials_and_never_pushed(
         assert not client.has_blob("test/app", manifest.layers[0].digest)
 
 
+@pytest.mark.parametrize("shown", [b"<html>moved</html>", bytes(20_000)], ids=["shorter", "longer"])
+def test_a_foreign_layer_that_is_something_else_by_now_is_fetched_from_the_registry(
+    registry: Hub, tmp_path: Path, shown: bytes
+) -> None:
+    made, there = Store(tmp_path / "made"), Store(tmp_path / "there")
+    with stranger(lambda ask: ask.say(200, shown)) as (first, _), stranger(lambda ask: ask.say(200, same)) as (then, _):
+        urls = (f"http://{first}/x", f"http://{then}/x")
+        manifest, blob = packed(registry, made, gzip.compress, min(media_types.FOREIGN_LAYERS), urls)
+        same = bytes(len(blob))
+        pulled(registry, there)
+    assert there.content.read(manifest.layers[0].digest) == blob
+
+
 # ---------------------------------------------------------------- indexes
 
 

@@ -69,18 +69,17 @@ class RegistryClient:
     ) -> Iterator[int]:
         """Write a blob into ``into`` and commit it; yield the bytes that are there after every piece.
 
-        ``urls`` are other places to try first. A connection that breaks is taken up again where it broke. Raises
-        ContentError if the blob is not what its descriptor says, and stops as soon as there are more bytes than it
-        says.
+        ``urls`` are other places to try first; whatever is wrong with them, the registry is asked next. A connection
+        that breaks is taken up again where it broke. Raises ContentError if the blob is not what its descriptor says,
+        and stops as soon as there are more bytes than it says.
         """
-        for url in (*urls, f"{self._at(repository)}/blobs/{blob.digest}"):
+        for url in urls:
             try:
                 yield from self._fetch_from(url, repository, blob, into)
-                break
-            except RegistryError:
-                if url not in urls:
-                    raise
-        into.commit(blob.digest, size=blob.size)
+                return
+            except (RegistryError, ContentError):
+                into.clear()
+        yield from self._fetch_from(f"{self._at(repository)}/blobs/{blob.digest}", repository, blob, into)
 
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         """Ask to take a blob over from another repository; False if it must be sent, a no being no more than that."""
@@ -162,16 +161,17 @@ class RegistryClient:
             url = following if following != url else ""
 
     def _fetch_from(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
-        """Fetch all that is not in ``into`` yet, with patience."""
+        """Fetch all that is not in ``into`` yet, with patience, and commit it."""
         patience = Patience(self.pause)
         while into.size < blob.size or not blob.size:
             try:
                 for size in self._fetch_rest(url, repository, blob, into):
                     patience.renew()
                     yield size
-                return
+                break
             except RegistryError as error:
                 patience.bear(error)
+        into.commit(blob.digest, size=blob.size)
 
     def _fetch_rest(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         first = into.size
