@@ -183,6 +183,17 @@ def test_redirects_in_circles_end() -> None:
         client.tags("alice/app")
 
 
+def test_pages_that_lead_round_in_a_circle_end() -> None:
+    def pages(ask: Stranger) -> None:
+        following = "b" if ask.path.endswith("last=a") else "a"
+        link = f'</v2/alice/app/tags/list?last={following}>; rel="next"'
+        ask.say(200 if len(seen) < 20 else 403, b'{"tags": ["x"]}', Link=link)
+
+    with stranger(pages) as (address, seen), client_of(address) as client:
+        assert client.tags("alice/app") == ["x"] * 3
+    assert [ask["path"].partition("?")[2] for ask in seen] == ["", "last=a", "last=b"]
+
+
 def test_docker_hubs_limit_is_told_in_words() -> None:
     body = b'{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}'
     with (

@@ -152,13 +152,14 @@ class RegistryClient:
         return list(self._listing("/v2/_catalog", "repositories", "registry:catalog:*", "the catalogue"))
 
     def _listing(self, url: str, key: str, scope: str, what: str) -> Iterator[str]:
-        while url:
+        seen = set[str]()
+        while url and url not in seen:  # pages may lead round in a circle
+            seen.add(url)
             answer = self.expect(self.request("GET", url, scope), what, 200)
             entries = answer.document().get(key)
             yield from map(str, entries if isinstance(entries, list) else [])
             link = answer.header("link")
-            following = link[link.find("<") + 1 : link.find(">")] if 'rel="next"' in link else ""
-            url = following if following != url else ""
+            url = link[link.find("<") + 1 : link.find(">")] if 'rel="next"' in link else ""
 
     def _fetch_from(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         """Fetch all that is not in ``into`` yet, with patience, and commit it."""
