@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,6 +214,16 @@ def test_an_error_body_of_another_kind_is_no_trouble(body: bytes) -> None:
         pytest.raises(AccessDenied),
     ):
         client.resolve("alice/app", "latest")
+
+
+@pytest.mark.parametrize("part", ["code", "message"])
+def test_what_a_registry_says_is_shown_in_one_line_of_what_can_be_shown(part: str) -> None:
+    said = {"code": "DENIED", "message": "no", part: "\x1b[2J\r\n" + "x" * 10_000}
+    body = json.dumps({"errors": [said]}).encode()
+    with stranger(lambda ask: ask.say(403, body)) as (address, _), client_of(address) as client:
+        with pytest.raises(AccessDenied) as caught:
+            client.tags("alice/app")
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 400
 
 
 def test_logins_are_kept_for_their_owner_only_and_apart(tmp_path: Path) -> None:
