@@ -156,7 +156,7 @@ def test_another_host_cannot_send_the_password_to_a_token_server_of_its_own(tmp_
         urls = (f"http://{elsewhere}/layer",) if way == "a foreign layer" else ()
         blob = Descriptor(FOREIGN, sha256(LAYER), len(LAYER), urls)
         with _client(address, MemoryLog()) as client, nullcontext() if urls else pytest.raises(AccessDenied):
-            for _ in client.fetch_blob("alice/app", blob, into, urls=urls):
+            for _ in client.fetch_blob("alice/app", blob, into):
                 pass
     assert [ask["path"] for ask in stolen] == ["/layer"] and "authorization" not in stolen[0]
     assert store.content.has(blob.digest) == bool(urls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO, Final, Self
 from urllib.parse import urlencode
@@ -64,16 +64,14 @@ class RegistryClient:
             return False
         return self.expect(answer, f"{repository}@{digest}", 200).is_success
 
-    def fetch_blob(
-        self, repository: str, blob: Descriptor, into: BlobWriter, *, urls: Sequence[str] = ()
-    ) -> Iterator[int]:
+    def fetch_blob(self, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         """Write a blob into ``into`` and commit it; yield the bytes that are there after every piece.
 
-        ``urls`` are other places to try first; whatever is wrong with them, the registry is asked next. A connection
-        that breaks is taken up again where it broke. Raises ContentError if the blob is not what its descriptor says,
-        and stops as soon as there are more bytes than it says.
+        A foreign layer is first looked for where its maker publishes it; whatever is wrong there, the registry is asked
+        next. A connection that breaks is taken up again where it broke. Raises ContentError if the blob is not what its
+        descriptor says, and stops as soon as there are more bytes than it says.
         """
-        for url in urls:
+        for url in blob.urls if blob.media_type in media_types.FOREIGN_LAYERS else ():
             try:
                 yield from self._fetch_from(url, repository, blob, into)
                 return
