@@ -252,6 +252,13 @@ class BlobWriter:
         self.size += len(chunk)
         return len(chunk)
 
+    def clear(self) -> None:
+        """Drop what was written, to begin again."""
+        self._ingest.file.seek(0)
+        self._ingest.file.truncate()
+        self._hash = hashlib.sha256()
+        self.size = 0
+
     def flush(self) -> None:
         """Hand what was written to the kernel."""
         self._ingest.file.flush()

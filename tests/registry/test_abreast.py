@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator
 
 import pytest
@@ -86,6 +87,30 @@ def test_who_is_not_listened_to_any_more_ends(how: type[BaseException]) -> None:
         steps.throw(how())
     assert works.together == 0 and set(works.ended) == {"endless"}
     assert set(threading.enumerate()) <= before
+
+
+def test_all_who_do_not_end_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dockersim.registry.client.abreast._END_SECONDS", 1.0)
+    before, over, stuck = set(threading.enumerate()), threading.Event(), threading.Barrier(41)
+
+    def silent() -> Steps:
+        stuck.wait()
+        over.wait()
+        yield "too late"
+        return 0
+
+    def fails() -> Steps:
+        stuck.wait()
+        yield "about to"
+        raise ValueError("broken")
+
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="broken"):
+        list(abreast([fails, *[silent] * 40], 41))
+    assert time.monotonic() - began < 20, "one after the other would take 40 seconds"
+    over.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
 
 
 def test_nobody_runs_far_ahead_of_the_listener() -> None:

@@ -26,6 +26,7 @@ from dockersim.registry import (
     Unreachable,
     endpoint_of,
 )
+from dockersim.registry.client import uploads
 from dockersim.registry.client.ratelimit import Limit, length, read_limit
 
 NOISE = random.Random(7).randbytes(40_000_000)
@@ -159,6 +160,10 @@ def test_limits_are_read(headers: dict[str, str], limit: Limit) -> None:
     assert read_limit(headers, now=1_700_000_000) == limit
 
 
+def test_a_date_that_cannot_be_is_no_date() -> None:
+    assert read_limit({"retry-after": "Mon, 01 Jan 2024 00:00:00 +99999999999999999"}, 0).wait == 0
+
+
 def test_without_a_time_the_window_says_how_long_at_most() -> None:
     assert Limit(100, 21600).when(0) == "try again later, in 6 hours at most"
     assert length(200_000) == "3 days"
@@ -193,6 +198,45 @@ def test_a_session_that_the_registry_has_lost_is_opened_anew(tmp_path: Path) -> 
         list(client.upload_blob("test/app", Descriptor("x/y", digest, len(SMALL)), source))
     assert [ask["method"] for ask in seen] == ["POST", "PUT", "GET", "HEAD", "POST", "PUT"]
     assert seen[-1]["body"] == SMALL.decode()
+
+
+def test_a_push_that_loses_its_session_again_and_again_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def losing(ask: Stranger) -> None:
+        if len(seen) > 100:
+            ask.say(403)  # so that the test ends
+        elif ask.command == "POST" or ask.headers.get("Content-Range", "").startswith("0-"):
+            ask.say(202, Location="/v2/test/app/blobs/uploads/1")
+        else:
+            ask.say(503 if ask.command == "PATCH" else 404)
+
+    monkeypatch.setattr(uploads, "CHUNK", 4)
+    store = Store(tmp_path)
+    digest = store.content.put(SMALL)
+    with stranger(losing) as (address, seen), client_of(address, []) as client, store.content.open(digest) as source:
+        with pytest.raises(Interrupted, match="out of breath"):
+            list(client.upload_blob("test/app", Descriptor("x/y", digest, len(SMALL)), source))
+        assert [ask["method"] for ask in seen].count("POST") == 4
+
+
+def test_a_short_limit_in_the_middle_of_an_upload_is_waited_for(tmp_path: Path) -> None:
+    def limiting(ask: Stranger) -> None:
+        match ask.command:
+            case "POST":
+                ask.say(202, Location="/v2/test/app/blobs/uploads/1")
+            case "GET":
+                ask.say(204, Range="0-0")
+            case _ if waited:
+                ask.say(201)
+            case _:
+                ask.say(429, Retry_After="2")
+
+    store, waited = Store(tmp_path), list[float]()
+    digest = store.content.put(SMALL)
+    with stranger(limiting) as (address, _), client_of(address, waited) as client, store.content.open(digest) as source:
+        list(client.upload_blob("test/app", Descriptor("x/y", digest, len(SMALL)), source))
+    assert waited == [2]
 
 
 @pytest.mark.parametrize("scheme", ["http:", ""], ids=["absolute", "relative"])

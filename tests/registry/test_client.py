@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,6 +129,52 @@ def test_a_password_is_not_sent_to_a_token_server_without_tls() -> None:
         client.login()
 
 
+@pytest.mark.parametrize(
+    "mount",
+    [
+        lambda ask: ask.say(401),
+        lambda ask: ask.say(403),
+        lambda ask: ask.say(404),
+        lambda ask: ask.say(202),
+        lambda ask: ask.say(202, Location="http://[/"),
+        lambda ask: ask.say(202, Location="/session"),
+    ],
+    ids=["who are you", "not from there", "not there", "a session nowhere", "a session at no address", "a session"],
+)
+def test_a_layer_that_may_not_be_mounted_is_sent(mount: Callable[[Stranger], None]) -> None:
+    def registry(ask: Stranger) -> None:
+        if "mount=" in ask.path:
+            mount(ask)
+        else:
+            ask.say(503)  # to the DELETE of a session
+
+    with stranger(registry) as (address, seen), client_of(address, ALICE) as client:
+        assert not client.mount_blob("alice/app", DIGEST, "bob/base")
+    assert [ask["path"] for ask in seen[1:]] in ([], ["/session"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://xn--/",
+        "http://.../",
+        f"http://{'a' * 70}.test/",
+        "https://xn--/",
+        "https://[x",
+        "https://",
+    ],
+)
+@pytest.mark.parametrize("status", [307, 401])
+def test_an_address_that_is_none_is_the_registrys_fault(address: str, status: int) -> None:
+    headers = {"WWW_Authenticate": f'Bearer realm="{address}"'} if status == 401 else {"Location": address}
+    with (
+        stranger(lambda ask: ask.say(status, **headers)) as (registry, _),
+        client_of(registry, ALICE) as client,
+        pytest.raises(RegistryError, match=r"an address that is none|a token server that is not safe"),
+    ):
+        client.resolve("alice/app", "latest")
+
+
 def test_redirects_in_circles_end() -> None:
     with (
         stranger(lambda ask: ask.say(302, Location="/v2/x")) as (address, _),
@@ -134,6 +182,17 @@ def test_redirects_in_circles_end() -> None:
         pytest.raises(RegistryError, match="circles"),
     ):
         client.tags("alice/app")
+
+
+def test_pages_that_lead_round_in_a_circle_end() -> None:
+    def pages(ask: Stranger) -> None:
+        following = "b" if ask.path.endswith("last=a") else "a"
+        link = f'</v2/alice/app/tags/list?last={following}>; rel="next"'
+        ask.say(200 if len(seen) < 20 else 403, b'{"tags": ["x"]}', Link=link)
+
+    with stranger(pages) as (address, seen), client_of(address) as client:
+        assert client.tags("alice/app") == ["x"] * 3
+    assert [ask["path"].partition("?")[2] for ask in seen] == ["", "last=a", "last=b"]
 
 
 def test_docker_hubs_limit_is_told_in_words() -> None:
@@ -155,6 +214,16 @@ def test_an_error_body_of_another_kind_is_no_trouble(body: bytes) -> None:
         pytest.raises(AccessDenied),
     ):
         client.resolve("alice/app", "latest")
+
+
+@pytest.mark.parametrize("part", ["code", "message"])
+def test_what_a_registry_says_is_shown_in_one_line_of_what_can_be_shown(part: str) -> None:
+    said = {"code": "DENIED", "message": "no", part: "\x1b[2J\r\n" + "x" * 10_000}
+    body = json.dumps({"errors": [said]}).encode()
+    with stranger(lambda ask: ask.say(403, body)) as (address, _), client_of(address) as client:
+        with pytest.raises(AccessDenied) as caught:
+            client.tags("alice/app")
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 400
 
 
 def test_logins_are_kept_for_their_owner_only_and_apart(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from certificates import make_certificates
 from stranger import Stranger, stranger
 
 from dockersim.errors import RegistryError
-from dockersim.oci import parse_reference
+from dockersim.oci import Descriptor, parse_reference
 from dockersim.registry import (
     Credentials,
     Endpoint,
@@ -76,7 +77,7 @@ def test_nothing_leads_from_tls_to_a_place_without(tmp_path: Path, monkeypatch: 
         monkeypatch.setenv("SSL_CERT_FILE", str(ca))
         with client_of(f"https://{address}") as client, pytest.raises(RegistryError, match=r"without TLS|not safe"):
             if what == "upload":
-                client.mount_blob("alice/app", DIGEST, "alice/other")
+                list(client.upload_blob("alice/app", Descriptor("x/y", DIGEST, 1), io.BytesIO(b"1")))
             else:
                 client.resolve("alice/app", "latest")
     assert seen == []
@@ -111,6 +112,35 @@ def test_a_proxy_is_asked_for_what_is_not_on_this_machine(monkeypatch: pytest.Mo
         ):
             client.resolve("alice/app", "latest")
     assert [ask["path"] for ask in seen] == ["http://registry.test/v2/alice/app/manifests/latest"]
+
+
+ENVIRONMENT = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.mark.parametrize(
+    "name,value",
+    [
+        ("SSL_CERT_FILE", "/no/such/file"),
+        ("SSL_CERT_FILE", __file__),
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("HTTPS_PROXY", "foo://x"),
+        ("HTTPS_PROXY", "http://alice:s3cret/x@proxy"),
+    ],
+)
+def test_an_environment_that_cannot_be_followed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for one in ENVIRONMENT:
+        monkeypatch.delenv(one, raising=False)
+        monkeypatch.delenv(one.lower(), raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nothing is asked of the world outside
+    monkeypatch.setenv(name, value)
+    with client_of("https://registry.test") as client, pytest.raises(RegistryError) as caught:
+        client.resolve("alice/app", "latest")
+    assert "as the environment says" in str(caught.value) and name in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    with stranger(lambda ask: ask.say(200, Docker_Content_Digest=DIGEST)) as (address, _), client_of(address) as client:
+        assert client.resolve("alice/app", "latest") == DIGEST
 
 
 # ---------------------------------------------------------------- which registry

@@ -28,6 +28,7 @@ from dockersim.registry import (
     Settings,
     endpoint_of,
     pull,
+    pull_index,
     push,
 )
 from dockersim.registry.client.platforms import choose
@@ -115,6 +116,34 @@ def test_a_foreign_layer_is_fetched_without_credentials_and_never_pushed(
         drive(push(client, parse_reference(f"{server.registry}/test/app"), manifest, there.content, there.layers))
         assert Manifest.from_json(client.fetch_manifest("test/app", "latest")[1]).layers == manifest.layers
         assert not client.has_blob("test/app", manifest.layers[0].digest)
+
+
+@pytest.mark.parametrize("shown", [b"<html>moved</html>", bytes(20_000)], ids=["shorter", "longer"])
+def test_a_foreign_layer_that_is_something_else_by_now_is_fetched_from_the_registry(
+    registry: Hub, tmp_path: Path, shown: bytes
+) -> None:
+    made, there = Store(tmp_path / "made"), Store(tmp_path / "there")
+    with stranger(lambda ask: ask.say(200, shown)) as (first, _), stranger(lambda ask: ask.say(200, same)) as (then, _):
+        urls = (f"http://{first}/x", f"http://{then}/x")
+        manifest, blob = packed(registry, made, gzip.compress, min(media_types.FOREIGN_LAYERS), urls)
+        same = bytes(len(blob))
+        pulled(registry, there)
+    assert there.content.read(manifest.layers[0].digest) == blob
+
+
+def test_a_foreign_layer_of_a_whole_index_is_fetched_where_its_maker_says(registry: Hub, tmp_path: Path) -> None:
+    made, there = Store(tmp_path / "made"), Store(tmp_path / "there")
+    with stranger(lambda ask: ask.say(200, blob)) as (maker, _):
+        kind, urls = min(media_types.FOREIGN_LAYERS), (f"http://{maker}/x",)
+        manifest, blob = packed(registry, made, gzip.compress, kind, urls)
+        del registry.blobs[manifest.layers[0].digest]
+        data = manifest.to_json()
+        entry = Descriptor(manifest.media_type, registry.put("v1", data, manifest.media_type), len(data))
+        index = Index((entry,))
+        registry.put("all", index.to_json(), index.media_type)
+        with RegistryClient(endpoint_of(registry.address, Settings()), None, MemoryLog()) as client:
+            list(pull_index(client, parse_reference(f"{registry.address}/alice/app:all"), there.content))
+    assert there.content.read(manifest.layers[0].digest) == blob
 
 
 # ---------------------------------------------------------------- indexes

@@ -6,7 +6,7 @@ import base64
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,16 @@ from image import Store
 from stranger import Hub, Stranger, hub, stranger
 from test_tokens import fill, pull_app
 
-from dockersim.errors import DockersimError
-from dockersim.oci import parse_reference
+from dockersim.digest import sha256
+from dockersim.errors import AccessDenied, DockersimError
+from dockersim.oci import Descriptor, media_types, parse_reference
 from dockersim.registry import Credentials, MemoryLog, RegistryClient, Settings, endpoint_of, explain, push
 from dockersim.registry.client.discretion import bare_address
 from dockersim.registry.client.endpoint import read_address
 
 PASSWORD = "w0nder/land+?&"
+LAYER = b"a layer"
+FOREIGN = min(media_types.FOREIGN_LAYERS)
 ALICE = Credentials("alice", PASSWORD)
 SECRETS = (
     PASSWORD,
@@ -130,6 +133,33 @@ def test_an_address_with_a_password_is_refused_without_showing_it(written: str) 
     with pytest.raises(DockersimError) as caught:
         read_address(written)
     _check(_tell(caught.value))
+
+
+@pytest.mark.parametrize("way", ["a foreign layer", "a redirect"])
+def test_another_host_cannot_send_the_password_to_a_token_server_of_its_own(tmp_path: Path, way: str) -> None:
+    """CVE-2020-15157."""
+
+    def thief(ask: Stranger) -> None:
+        if ask.path.startswith("/token"):
+            ask.say(200, b'{"token": "x"}')
+        else:
+            ask.say(401, WWW_Authenticate=f'Bearer realm="http://{elsewhere}/token",service="x"')
+
+    def registry(ask: Stranger) -> None:
+        if way == "a redirect":
+            ask.say(307, Location=f"http://{elsewhere}/layer")
+        else:
+            ask.say(200, LAYER)
+
+    store = Store(tmp_path)
+    with stranger(thief) as (elsewhere, stolen), stranger(registry) as (address, _), store.content.writer() as into:
+        urls = (f"http://{elsewhere}/layer",) if way == "a foreign layer" else ()
+        blob = Descriptor(FOREIGN, sha256(LAYER), len(LAYER), urls)
+        with _client(address, MemoryLog()) as client, nullcontext() if urls else pytest.raises(AccessDenied):
+            for _ in client.fetch_blob("alice/app", blob, into):
+                pass
+    assert [ask["path"] for ask in stolen] == ["/layer"] and "authorization" not in stolen[0]
+    assert store.content.has(blob.digest) == bool(urls)
 
 
 def test_an_address_is_bared() -> None:

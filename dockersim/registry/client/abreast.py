@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Final, Generic, TypeVar
 
@@ -23,7 +24,7 @@ _AHEAD: Final = 16
 """Events that wait to be listened to."""
 
 _END_SECONDS: Final = 5.0
-"""How long a thread may take to end: one that waits for a server which has fallen silent is left behind."""
+"""How long the threads may take to end: those that wait for a server which has fallen silent are left behind."""
 
 
 class _Done(Struct, Generic[Result], frozen=True):
@@ -48,9 +49,10 @@ def abreast(works: Sequence[Work[Event, Result]], width: int) -> Generator[Event
         return (yield from crew.listen())
     finally:
         crew.stop()
+        until = time.monotonic() + _END_SECONDS
         for thread in threads:
             if thread.ident is not None:  # a Ctrl-C may come before all have begun
-                thread.join(_END_SECONDS)
+                thread.join(max(0.0, until - time.monotonic()))
 
 
 class _Crew(Generic[Event, Result]):

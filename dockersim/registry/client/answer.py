@@ -11,13 +11,14 @@ from msgspec import Struct, field
 class Answer(Struct, frozen=True):
     """An answer. ``body`` is what was read; ``pieces`` gives the rest of a blob, as it comes.
 
-    Names of ``headers`` are in lower case.
+    Names of ``headers`` are in lower case. ``url`` is who gave it, after all redirects.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    url: str = ""
 
     @property
     def is_success(self) -> bool:

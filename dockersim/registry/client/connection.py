@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO, Final, Self
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from dockersim.registry.client.credentials import Credentials
 from dockersim.registry.client.endpoint import Endpoint
 from dockersim.registry.client.exchange import Exchange
 from dockersim.registry.client.patience import Patience, Pause
-from dockersim.registry.client.refusals import PASSING, Interrupted, refused
+from dockersim.registry.client.refusals import PASSING, Interrupted, Unreachable, refused
 from dockersim.registry.client.tokens import Granted
 from dockersim.registry.client.uploads import upload
 from dockersim.registry.wire import WireLog
@@ -63,33 +64,37 @@ class RegistryClient:
             return False
         return self.expect(answer, f"{repository}@{digest}", 200).is_success
 
-    def fetch_blob(
-        self, repository: str, blob: Descriptor, into: BlobWriter, *, urls: Sequence[str] = ()
-    ) -> Iterator[int]:
+    def fetch_blob(self, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         """Write a blob into ``into`` and commit it; yield the bytes that are there after every piece.
 
-        ``urls`` are other places to try first. A connection that breaks is taken up again where it broke. Raises
-        ContentError if the blob is not what its descriptor says, and stops as soon as there are more bytes than it
-        says.
+        A foreign layer is first looked for where its maker publishes it; whatever is wrong there, the registry is asked
+        next. A connection that breaks is taken up again where it broke. Raises ContentError if the blob is not what its
+        descriptor says, and stops as soon as there are more bytes than it says.
         """
-        for url in (*urls, f"{self._at(repository)}/blobs/{blob.digest}"):
+        for url in blob.urls if blob.media_type in media_types.FOREIGN_LAYERS else ():
             try:
                 yield from self._fetch_from(url, repository, blob, into)
-                break
-            except RegistryError:
-                if url not in urls:
-                    raise
-        into.commit(blob.digest, size=blob.size)
+                return
+            except (RegistryError, ContentError):
+                into.clear()
+        yield from self._fetch_from(f"{self._at(repository)}/blobs/{blob.digest}", repository, blob, into)
 
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
-        """Ask to take a blob over from another repository; False if it must be sent."""
+        """Ask to take a blob over from another repository; False if it must be sent, a no being no more than that."""
         query = urlencode({"mount": digest, "from": self.endpoint.prefix + source})
         scope = self.scope(repository, push=True)
-        answer = self.request("POST", f"{self._at(repository)}/blobs/uploads/?{query}", f"{scope} {self.scope(source)}")
-        self.expect(answer, repository, 201, 202)
-        if answer.status == 202:
-            # A session was opened instead; the upload that follows opens its own.
-            self.request("DELETE", answer.header("location"), scope)
+        url = f"{self._at(repository)}/blobs/uploads/?{query}"
+        try:
+            answer = self.expect(self.request("POST", url, f"{scope} {self.scope(source)}"), repository, 201, 202)
+        except Unreachable:
+            raise
+        except RegistryError:
+            return False
+        location = answer.header("location")
+        if answer.status == 202 and location:
+            # A session was opened instead; the upload that follows opens its own, whatever becomes of this one.
+            with suppress(RegistryError):
+                self.request("DELETE", location, scope, once=True)
         return answer.status == 201
 
     def upload_blob(self, repository: str, blob: Descriptor, source: BinaryIO) -> Iterator[int]:
@@ -145,30 +150,32 @@ class RegistryClient:
         return list(self._listing("/v2/_catalog", "repositories", "registry:catalog:*", "the catalogue"))
 
     def _listing(self, url: str, key: str, scope: str, what: str) -> Iterator[str]:
-        while url:
+        seen = set[str]()
+        while url and url not in seen:  # pages may lead round in a circle
+            seen.add(url)
             answer = self.expect(self.request("GET", url, scope), what, 200)
             entries = answer.document().get(key)
             yield from map(str, entries if isinstance(entries, list) else [])
             link = answer.header("link")
-            following = link[link.find("<") + 1 : link.find(">")] if 'rel="next"' in link else ""
-            url = following if following != url else ""
+            url = link[link.find("<") + 1 : link.find(">")] if 'rel="next"' in link else ""
 
     def _fetch_from(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
-        """Fetch all that is not in ``into`` yet, with patience."""
+        """Fetch all that is not in ``into`` yet, with patience, and commit it."""
         patience = Patience(self.pause)
         while into.size < blob.size or not blob.size:
             try:
                 for size in self._fetch_rest(url, repository, blob, into):
                     patience.renew()
                     yield size
-                return
+                break
             except RegistryError as error:
                 patience.bear(error)
+        into.commit(blob.digest, size=blob.size)
 
     def _fetch_rest(self, url: str, repository: str, blob: Descriptor, into: BlobWriter) -> Iterator[int]:
         first = into.size
         headers = {"Range": f"bytes={first}-"} if first else {}
-        # At a place that is not the registry's no scope counts; its credentials do not go there.
+        # The scope counts at the registry only: no other place gets a token, or is heard when it asks for one.
         with self._exchange.stream("GET", url, scope=self.scope(repository), headers=headers) as answer:
             self.expect(answer, f"blob {repository}@{blob.digest}", 200, *([206] if first else []))
             # Who knows no ranges begins again at the beginning: what is here already is passed over.

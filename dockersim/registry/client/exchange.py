@@ -25,6 +25,8 @@ from dockersim.registry.client.tokens import WRONG, Granted, Tokens
 from dockersim.registry.wire import WireEvent, WireLog
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 MOST_REDIRECTS: Final = 5
@@ -84,7 +86,10 @@ class Exchange:
         for attempt in (1, 2):
             sent = self._tokens.header(scope)
             with self._follow(method, url, {**(headers or {})}, sent, content) as answer:
-                if answer.status != 401 or attempt == 2 or not self._tokens.answer(answer, scope, sent):
+                # Only the registry itself may name a token server: another host would name its own, and be sent the
+                # password (CVE-2020-15157).
+                asks = answer.status == 401 and self._is_own(answer.url)
+                if not asks or attempt == 2 or not self._tokens.answer(answer, scope, sent):
                     yield answer
                     return
 
@@ -130,13 +135,13 @@ class Exchange:
             with self._client().stream(method, url, headers=sent, content=body) as response:
                 status = response.status_code
                 pieces = _counted(response.iter_raw(), count)
-                answer = Answer(status, dict(response.headers), pieces=pieces)
+                answer = Answer(status, dict(response.headers), pieces=pieces, url=url)
                 # What is read here is small: an error's body, or nothing.
                 small = method != "GET" or not answer.is_success
                 yield replace(answer, body=b"".join(_at_most(pieces))) if small else answer
         except httpx.HTTPError as error:
             raise unreachable(self.endpoint, error, answered=bool(status)) from error
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that no name server can be asked for
             raise RegistryError(f"{self.endpoint.title} sent an address that is none") from error
         finally:
             where = urlsplit(url)
@@ -182,17 +187,44 @@ class Exchange:
     def _client(self) -> httpx.Client:
         with self._lock:
             if self._http is None:
-                import httpx
-
                 keep_secrets_out_of_logs()
-                self._http = httpx.Client(
-                    timeout=httpx.Timeout(60, connect=10),
-                    headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
-                    # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
-                    verify=httpx.create_ssl_context(),
-                    trust_env=not is_loopback(urlsplit(self.endpoint.url).netloc),
-                )
+                self._http = _made(self.endpoint)
             return self._http
+
+
+def _made(endpoint: Endpoint) -> httpx.Client:
+    import httpx
+
+    is_near = is_loopback(urlsplit(endpoint.url).netloc)
+    try:
+        return httpx.Client(
+            timeout=httpx.Timeout(60, connect=10),
+            headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
+            # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
+            verify=_trusted(needed=not is_near or endpoint.url.startswith("https:")),
+            trust_env=not is_near,
+        )
+    except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
+        # The library's complaint about an address may quote a piece of its password.
+        reason = "the address of a proxy is none" if isinstance(error, httpx.InvalidURL) else error
+        raise RegistryError(
+            f"cannot make connections as the environment says: {reason}",
+            hint="look at SSL_CERT_FILE, SSL_CERT_DIR, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
+        ) from error
+
+
+def _trusted(*, needed: bool) -> ssl.SSLContext:
+    """Load the certificates of those who are trusted; of nobody, if there are none and none are ``needed``."""
+    import ssl
+
+    import httpx
+
+    try:
+        return httpx.create_ssl_context()
+    except OSError:
+        if needed:
+            raise
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _read(answer: Answer) -> Answer:

@@ -123,7 +123,5 @@ def _pull_layer(
 
 
 def _fetch_layer(client: RegistryClient, name: Reference, layer: Descriptor, content: ContentStore) -> Iterator[int]:
-    """Fetch a layer. A foreign one is first looked for where its maker publishes it."""
-    urls = layer.urls if layer.media_type in media_types.FOREIGN_LAYERS else ()
     with content.writer() as blob:
-        yield from client.fetch_blob(name.repository, layer, blob, urls=urls)
+        yield from client.fetch_blob(name.repository, layer, blob)

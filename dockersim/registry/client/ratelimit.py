@@ -72,7 +72,7 @@ def _seconds(text: str, now: float) -> int:
         return max(0, min(number - int(now) if number > _EPOCH else number, _LONGEST))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter from a time zone that is years away
         return 0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0, min(int(moment.timestamp() - now), _LONGEST))

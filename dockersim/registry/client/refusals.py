@@ -106,11 +106,15 @@ def message_of(answer: Answer) -> str:
     """Take ``code: message`` out of an error body of the spec, "" if it is none."""
     try:
         error = json.loads(answer.body[:65536])["errors"][0]
-        code, message = str(error["code"]).lower().replace("_", " "), str(error.get("message") or "")
+        code, message = _clean(error["code"]).lower().replace("_", " "), _clean(error.get("message") or "")
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         return ""
-    clean = "".join(letter for letter in message if letter.isprintable())[:200]
-    return clean if clean.startswith(code) else f"{code}: {clean}"
+    return message if message.startswith(code) else f"{code}: {message}"
+
+
+def _clean(said: object) -> str:
+    """Take what can be shown in one line of a terminal."""
+    return "".join(letter for letter in str(said) if letter.isprintable())[:200]
 
 
 def _too_many(endpoint: Endpoint, answer: Answer) -> TooManyRequests:

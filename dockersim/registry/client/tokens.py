@@ -135,10 +135,11 @@ class Tokens:
 
     def _check_realm(self, realm: str) -> None:
         """Let a password go over TLS only, or to this very machine."""
-        parts = urlsplit(realm)
-        is_plain = parts.scheme == "http" and self._endpoint.url.startswith("http://")
-        is_near = is_loopback(parts.netloc) or origin_of(realm) == origin_of(self._endpoint.url)
-        if parts.scheme == "https" or (is_plain and is_near):
+        origin = origin_of(realm)
+        scheme, host, _ = origin
+        is_plain = scheme == "http" and self._endpoint.url.startswith("http://")
+        is_near = host and (is_loopback(urlsplit(realm).netloc) or origin == origin_of(self._endpoint.url))
+        if (scheme == "https" and host) or (is_plain and is_near):
             return
         raise RegistryError(
             f"{self._endpoint.title} names a token server that is not safe: {bare_address(realm)[:80]!r}"

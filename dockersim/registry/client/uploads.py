@@ -16,7 +16,7 @@ from dockersim.errors import RegistryError
 from dockersim.oci import Descriptor
 from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.patience import Patience
-from dockersim.registry.client.refusals import Interrupted
+from dockersim.registry.client.refusals import Interrupted, TooManyRequests
 
 if TYPE_CHECKING:
     from dockersim.registry.client.connection import RegistryClient
@@ -37,11 +37,14 @@ def upload(client: RegistryClient, blobs: str, scope: str, blob: Descriptor, sou
     uploading = _Uploading(client, blobs, scope, blob, source)
     session = uploading.open()
     patience = Patience(client.pause)
+    furthest = 0
     while session.location:
         try:
             session = uploading.send(session)
-            patience.renew()
-        except Interrupted as error:
+            if session.sent > furthest:  # to send again what a new session has lost is not to get on
+                furthest = session.sent
+                patience.renew()
+        except (Interrupted, TooManyRequests) as error:
             patience.bear(error)
             session = uploading.recover(session)
         yield session.sent
