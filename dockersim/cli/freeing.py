@@ -15,6 +15,7 @@ from dockersim.cli.session import Session, pass_session
 from dockersim.errors import RegistryError
 from dockersim.oci import Reference, parse_reference
 from dockersim.registry import Removal, collect, plan_collection, plan_removal
+from dockersim.registry.client.endpoint import PRACTICE_KEY
 from dockersim.registry.server.housekeeping import remove_untagged
 from dockersim.views.plans import collected_line, collection_lines, removal_lines
 from dockersim.views.requests import Requests
@@ -90,8 +91,9 @@ def _untagged_removed(session: Session, root: Path, *, dry_run: bool, force: boo
 def _plan(session: Session, reference: Reference) -> Removal:
     shipping = session.engine().shipping
     endpoint = shipping.endpoint(reference.registry)
-    if not endpoint.is_practice:
+    # Not is_practice: a registry that stands in is another one, and our folder says nothing about what it holds.
+    if endpoint.credential_key != PRACTICE_KEY:
         raise RegistryError(
-            f"{endpoint.title} is not the practice registry", hint="what it frees, and when, only it knows"
+            f"{endpoint.address} is not the practice registry", hint="what it frees, and when, only it knows"
         )
     return plan_removal(shipping.registry_root, reference.repository, reference.digest or reference.tag)

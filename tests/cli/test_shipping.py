@@ -215,6 +215,22 @@ def test_what_another_registry_holds_is_not_ours_to_plan(run: Run) -> None:
     assert refused.exit_code == 1 and "is not the practice registry" in refused.stderr
 
 
+def test_what_is_read_from_one_registry_is_not_removed_from_another(
+    ok: Ok, run: Run, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another registry plays the practice registry, and holds an image of the same name."""
+    name = "myusername/my-flask-app"
+    with serving(make_app(tmp_path / "theirs")) as theirs:
+        for setting in ("", theirs.registry):
+            monkeypatch.setenv("DOCKERSIM_REGISTRY", setting)
+            ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+            ok("push", "-q", name)
+        refused = run("registry", "rm", "-f", name)
+        assert refused.exit_code == 1 and "This removes" not in refused.stdout
+        assert refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
+        assert "latest: Pulling from" in ok("pull", name)
+
+
 def test_an_image_of_another_platform_is_pulled_when_it_is_asked_for(
     ok: Ok, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
