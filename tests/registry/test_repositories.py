@@ -18,6 +18,7 @@ from plain import Client, Image, Refused
 from dockersim.registry import Address
 from dockersim.registry.problems import Problem
 from dockersim.registry.server.housekeeping import keeping_house
+from dockersim.registry.server.inventory import Inventory
 from dockersim.registry.server.manifests import Entry
 from dockersim.registry.server.repositories import RegistryStore
 
@@ -53,6 +54,26 @@ def test_a_delete_frees_what_no_other_image_shares(tmp_path: Path) -> None:
     assert store.has_blob("alice/app", "sha256:" + hashlib.sha256(b"shared").hexdigest())
     assert not store.has_blob("alice/app", "sha256:" + hashlib.sha256(b"own").hexdigest())
     assert store.garbage(time.time() + 1) == {}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"mediaType": "application/vnd.oci.image.layer.v1.tar", "urls": ["https://example.com/x"]},
+        {"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar"},
+    ],
+    ids=["urls", "media type"],
+)
+def test_a_layer_that_need_not_be_there_stays_if_it_is(tmp_path: Path, foreign: dict[str, object]) -> None:
+    store = RegistryStore(tmp_path)
+    pushed = put_blob(store, b"pushed all the same")
+    never = "sha256:" + hashlib.sha256(b"never pushed").hexdigest()
+    digest = put_document(store, "v1", {"layers": [{"digest": one, **foreign} for one in (pushed, never)]})
+    assert store.collect(time.time() + 1) == {} and store.has_blob("alice/app", pushed)
+    inventory = Inventory.read(store)
+    freed = inventory.plan_removal("alice/app", digest).freed
+    assert [blob.digest for blob in freed if blob.what == "layer"] == [pushed]
+    assert [str(one) for one in inventory.holders(pushed)] == ["alice/app:v1"]
 
 
 def test_a_blob_that_waits_for_its_manifest_is_spared(tmp_path: Path) -> None:

@@ -23,12 +23,14 @@ LONGEST_MANIFEST: Final = 4 * 1024 * 1024
 class Entry(Struct, frozen=True):
     """What the registry keeps in mind of a manifest.
 
+    ``blobs`` must be there first. What is ``elsewhere`` need not be here, but stays if somebody has pushed it.
     ``subject`` is "" where there is none; ``is_outdated`` says that some layers have to be fetched from elsewhere.
     """
 
     digest: str
     media_type: str
     blobs: tuple[str, ...]
+    elsewhere: tuple[str, ...]
     manifests: tuple[str, ...]
     subject: str
     is_outdated: bool
@@ -44,7 +46,8 @@ class Entry(Struct, frozen=True):
         return cls(
             digest=_named(data, digest),
             media_type=kind,
-            blobs=_blobs(document) if kind in media_types.MANIFESTS else (),
+            blobs=_blobs(document, foreign=False) if kind in media_types.MANIFESTS else (),
+            elsewhere=_blobs(document, foreign=True) if kind in media_types.MANIFESTS else (),
             manifests=_children(document) if kind in media_types.INDEXES else (),
             subject=_digest(document["subject"]) if document.get("subject") is not None else "",
             is_outdated=kind in media_types.MANIFESTS and any(map(_is_foreign, _list(document, "layers"))),
@@ -109,10 +112,10 @@ def _named(data: bytes, digest: str) -> str:
     return found
 
 
-def _blobs(document: dict[str, Any]) -> tuple[str, ...]:
-    """List what must be there: config and layers, but not layers that are fetched from elsewhere (``urls``)."""
+def _blobs(document: dict[str, Any], *, foreign: bool) -> tuple[str, ...]:
+    """List the config and the layers: those that are fetched from elsewhere (``urls``), or the others."""
     descriptors = [document.get("config"), *_list(document, "layers")]
-    return tuple(_digest(one) for one in descriptors if not _is_foreign(one))
+    return tuple(_digest(one) for one in descriptors if _is_foreign(one) == foreign)
 
 
 def _children(document: dict[str, Any]) -> tuple[str, ...]:

@@ -238,9 +238,10 @@ class RegistryStore:
         live = manifests | {blob for blob in blobs if self._since(repository, "_blobs", blob) > before}
         for digest in manifests:
             try:
-                live.update(self._entry(repository, digest).blobs)
+                entry = self._entry(repository, digest)
             except Problem:  # damaged: it might have named any of them
                 return live | blobs
+            live.update(entry.blobs, entry.elsewhere)
         return live
 
     def _untagged(self, repository: str, before: float) -> set[str]:
