@@ -160,10 +160,11 @@ def _stored(store: RegistryStore, repository: str) -> Iterable[Stored]:
     for digest in store.manifests(repository):
         try:
             data, kind = store.manifest(repository, digest)
+            entry = Entry.read(data, kind, digest)
         except Problem:
-            continue  # removed meanwhile, or damaged
+            continue  # removed meanwhile, damaged, or let in by an older version that refused less
         named = tuple(tags.get(digest, ()))
-        yield Stored(repository, digest, kind, len(data), named, Entry.read(data, kind, digest), json.loads(data))
+        yield Stored(repository, digest, kind, len(data), named, entry, json.loads(data))
 
 
 def _tags(store: RegistryStore, repository: str) -> Mapping[str, list[str]]:
