@@ -524,8 +524,9 @@ def _raw(http: httpx.Client, method: str, path: str, data: bytes = b"", headers:
     return request
 
 
-def test_a_page_of_another_site_cannot_write(http: httpx.Client) -> None:
-    answer = http.post(f"/v2/{REPOSITORY}/blobs/uploads/", headers={"Origin": "https://evil.example"})
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://[", "null"])
+def test_a_page_of_another_site_cannot_write(http: httpx.Client, origin: str) -> None:
+    answer = http.post(f"/v2/{REPOSITORY}/blobs/uploads/", headers={"Origin": origin})
     assert (answer.status_code, code(answer)) == (403, "DENIED")
 
 
