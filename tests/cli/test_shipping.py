@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import socket
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from dockersim import Engine
+from dockersim.cli.main import main
 from dockersim.oci import ContainerConfig, ImageConfig, parse_reference
 from dockersim.registry import stop
 from dockersim.registry.server.service import make_app
@@ -204,6 +207,35 @@ def test_images_that_lost_their_tag_are_removed_if_asked_for(ok: Ok, image_id: s
         told = ok("registry", "garbage-collect", *arguments)
         assert (line in told) == ("-m" in arguments) and old.exists() == stays
     assert "latest: Pulling from" in ok("pull", "myusername/my-flask-app")
+
+
+def test_what_loses_its_tag_while_one_is_asked_is_not_removed(ok: Ok, image_id: str, app: Path, root: Path) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    for number in range(3):
+        (app / "requirements.txt").write_text(f"flask=={number}\n")
+        ok("build", "-q", "-t", "myusername/my-flask-app", app)
+        ok("push", "-q", "myusername/my-flask-app")
+    links = root / "registry/repositories/myusername/my-flask-app"
+    tagged = (links / "_tags/latest").read_text().partition(":")[2]
+    for one in (links / "_manifests/sha256").iterdir():
+        os.utime(one, (0, 0))
+
+    class Answer(io.BytesIO):
+        """Says yes, and takes the tag away before."""
+
+        def readline(self, size: int | None = -1) -> bytes:
+            (links / "_tags/latest").unlink(missing_ok=True)
+            return super().readline(size)
+
+        def read1(self, size: int | None = -1) -> bytes:
+            (links / "_tags/latest").unlink(missing_ok=True)
+            return super().read1(size)
+
+    result = CliRunner(env={"DOCKERSIM_HOME": str(root)}).invoke(
+        main, ["registry", "garbage-collect", "-m"], input=Answer(b"y\nn\n")
+    )
+    assert "2 manifests are removed" in result.stdout and not (links / "_tags/latest").exists()
+    assert [one.name for one in (links / "_manifests/sha256").iterdir()] == [tagged]
 
 
 def held(root: Path) -> int:
