@@ -15,7 +15,8 @@ from dockersim.cli.session import Session, pass_session
 from dockersim.errors import RegistryError
 from dockersim.oci import Reference, parse_reference
 from dockersim.registry import Removal, collect, plan_collection, plan_removal
-from dockersim.registry.server.housekeeping import remove_untagged
+from dockersim.registry.client.endpoint import PRACTICE_KEY
+from dockersim.registry.server.housekeeping import find_untagged, remove_untagged
 from dockersim.views.plans import collected_line, collection_lines, removal_lines
 from dockersim.views.requests import Requests
 
@@ -76,22 +77,23 @@ def garbage_collect(session: Session, dry_run: bool, everything: bool, delete_un
 
 def _untagged_removed(session: Session, root: Path, *, dry_run: bool, force: bool) -> bool:
     """Remove the manifests without a tag, or tell which they are; say whether to go on."""
-    found = remove_untagged(root, time.time(), dry_run=dry_run or not force)
-    for name in found:
-        click.echo(f"manifest without a tag: {name}")
-    if dry_run or force or not found:
+    found = find_untagged(root, time.time())
+    for repository, digest in found:
+        click.echo(f"manifest without a tag: {repository}@{digest}")
+    if dry_run or not found:
         return True
-    if not session.confirmed(f"{len(found)} manifests are removed; they can be pulled no more."):
+    if not force and not session.confirmed(f"{len(found)} manifests are removed; they can be pulled no more."):
         return False
-    remove_untagged(root, time.time(), dry_run=False)
+    remove_untagged(root, found, time.time())
     return True
 
 
 def _plan(session: Session, reference: Reference) -> Removal:
     shipping = session.engine().shipping
     endpoint = shipping.endpoint(reference.registry)
-    if not endpoint.is_practice:
+    # Not is_practice: a registry that stands in is another one, and our folder says nothing about what it holds.
+    if endpoint.credential_key != PRACTICE_KEY:
         raise RegistryError(
-            f"{endpoint.title} is not the practice registry", hint="what it frees, and when, only it knows"
+            f"{endpoint.address} is not the practice registry", hint="what it frees, and when, only it knows"
         )
     return plan_removal(shipping.registry_root, reference.repository, reference.digest or reference.tag)

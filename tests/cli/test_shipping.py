@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import socket
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from dockersim import Engine
+from dockersim.cli.main import main
 from dockersim.oci import ContainerConfig, ImageConfig, parse_reference
 from dockersim.registry import stop
 from dockersim.registry.server.service import make_app
@@ -206,6 +209,35 @@ def test_images_that_lost_their_tag_are_removed_if_asked_for(ok: Ok, image_id: s
     assert "latest: Pulling from" in ok("pull", "myusername/my-flask-app")
 
 
+def test_what_loses_its_tag_while_one_is_asked_is_not_removed(ok: Ok, image_id: str, app: Path, root: Path) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    for number in range(3):
+        (app / "requirements.txt").write_text(f"flask=={number}\n")
+        ok("build", "-q", "-t", "myusername/my-flask-app", app)
+        ok("push", "-q", "myusername/my-flask-app")
+    links = root / "registry/repositories/myusername/my-flask-app"
+    tagged = (links / "_tags/latest").read_text().partition(":")[2]
+    for one in (links / "_manifests/sha256").iterdir():
+        os.utime(one, (0, 0))
+
+    class Answer(io.BytesIO):
+        """Says yes, and takes the tag away before."""
+
+        def readline(self, size: int | None = -1) -> bytes:
+            (links / "_tags/latest").unlink(missing_ok=True)
+            return super().readline(size)
+
+        def read1(self, size: int | None = -1) -> bytes:
+            (links / "_tags/latest").unlink(missing_ok=True)
+            return super().read1(size)
+
+    result = CliRunner(env={"DOCKERSIM_HOME": str(root)}).invoke(
+        main, ["registry", "garbage-collect", "-m"], input=Answer(b"y\nn\n")
+    )
+    assert "2 manifests are removed" in result.stdout and not (links / "_tags/latest").exists()
+    assert [one.name for one in (links / "_manifests/sha256").iterdir()] == [tagged]
+
+
 def held(root: Path) -> int:
     return sum(one.stat().st_size for one in (root / "registry/blobs").rglob("*") if one.is_file())
 
@@ -213,6 +245,22 @@ def held(root: Path) -> int:
 def test_what_another_registry_holds_is_not_ours_to_plan(run: Run) -> None:
     refused = run("registry", "rm", "-f", "127.0.0.1:1/a/b")
     assert refused.exit_code == 1 and "is not the practice registry" in refused.stderr
+
+
+def test_what_is_read_from_one_registry_is_not_removed_from_another(
+    ok: Ok, run: Run, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another registry plays the practice registry, and holds an image of the same name."""
+    name = "myusername/my-flask-app"
+    with serving(make_app(tmp_path / "theirs")) as theirs:
+        for setting in ("", theirs.registry):
+            monkeypatch.setenv("DOCKERSIM_REGISTRY", setting)
+            ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+            ok("push", "-q", name)
+        refused = run("registry", "rm", "-f", name)
+        assert refused.exit_code == 1 and "This removes" not in refused.stdout
+        assert refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
+        assert "latest: Pulling from" in ok("pull", name)
 
 
 def test_an_image_of_another_platform_is_pulled_when_it_is_asked_for(

@@ -86,6 +86,11 @@ def test_deleting_is_a_right_of_its_own_which_who_pushes_has(owned: httpx.Client
     assert owned.delete(MANIFEST, headers=headers).status_code == status
 
 
+def test_a_repository_may_be_called_as_an_upload_is(owned: httpx.Client) -> None:
+    headers = {"Authorization": f"Bearer {token(owned, ALICE, 'repository:alice/uploads/app:delete')}"}
+    assert owned.delete("/v2/alice/uploads/app/manifests/v1", headers=headers).status_code == 404
+
+
 def test_basic_credentials_need_no_scope(owned: httpx.Client) -> None:
     assert owned.post(UPLOADS, auth=ALICE).status_code == 202
     assert owned.post(UPLOADS, auth=MALLORY).status_code == 403

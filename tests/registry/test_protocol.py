@@ -15,6 +15,7 @@ import pytest
 
 from dockersim.oci import media_types
 from dockersim.registry import Address, FileLog
+from dockersim.registry.server.manifests import DEEPEST_MANIFEST
 
 BLOB = bytes(range(256)) * 8
 CONFIG = b"{}"
@@ -282,9 +283,20 @@ def test_media_types_of_docker(http: httpx.Client) -> None:
 
 
 DEEP = b'{"a":' * 100_000
+
+
+def nested(levels: int) -> bytes:
+    """A manifest of so many objects and lists in each other."""
+    value: list[object] = []
+    for _ in range(levels - 2):
+        value = [value]
+    return manifest(more=value)
+
+
 BAD_MANIFESTS = {
     "not JSON": (b"{", MANIFEST_TYPE, "MANIFEST_INVALID"),
     "deep JSON": (DEEP, MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "rather deep JSON": (nested(DEEPEST_MANIFEST + 1), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "a list": (b"[]", MANIFEST_TYPE, "MANIFEST_INVALID"),
     "not UTF-8": (b"\xff\xfe{}", MANIFEST_TYPE, "MANIFEST_INVALID"),
     "schema 1": (b'{"schemaVersion": 1}', MANIFEST_TYPE, "MANIFEST_INVALID"),
@@ -310,6 +322,11 @@ def test_a_bad_manifest_is_refused(http: httpx.Client, why: str) -> None:
     answer = put(http, "v1", data, media_type)
     assert (answer.is_client_error, code(answer)) == (True, expected)
     assert http.get(f"/v2/{REPOSITORY}/manifests/v1").status_code == 404
+
+
+def test_a_manifest_as_deep_as_may_be_is_accepted(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    assert put(http, "v1", nested(DEEPEST_MANIFEST)).status_code == 201
 
 
 def test_a_manifest_of_almost_4_mib_is_accepted(http: httpx.Client) -> None:
@@ -507,8 +524,9 @@ def _raw(http: httpx.Client, method: str, path: str, data: bytes = b"", headers:
     return request
 
 
-def test_a_page_of_another_site_cannot_write(http: httpx.Client) -> None:
-    answer = http.post(f"/v2/{REPOSITORY}/blobs/uploads/", headers={"Origin": "https://evil.example"})
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://[", "null"])
+def test_a_page_of_another_site_cannot_write(http: httpx.Client, origin: str) -> None:
+    answer = http.post(f"/v2/{REPOSITORY}/blobs/uploads/", headers={"Origin": origin})
     assert (answer.status_code, code(answer)) == (403, "DENIED")
 
 

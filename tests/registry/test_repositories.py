@@ -18,6 +18,7 @@ from plain import Client, Image, Refused
 from dockersim.registry import Address
 from dockersim.registry.problems import Problem
 from dockersim.registry.server.housekeeping import keeping_house
+from dockersim.registry.server.inventory import Inventory
 from dockersim.registry.server.manifests import Entry
 from dockersim.registry.server.repositories import RegistryStore
 
@@ -55,6 +56,26 @@ def test_a_delete_frees_what_no_other_image_shares(tmp_path: Path) -> None:
     assert store.garbage(time.time() + 1) == {}
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"mediaType": "application/vnd.oci.image.layer.v1.tar", "urls": ["https://example.com/x"]},
+        {"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar"},
+    ],
+    ids=["urls", "media type"],
+)
+def test_a_layer_that_need_not_be_there_stays_if_it_is(tmp_path: Path, foreign: dict[str, object]) -> None:
+    store = RegistryStore(tmp_path)
+    pushed = put_blob(store, b"pushed all the same")
+    never = "sha256:" + hashlib.sha256(b"never pushed").hexdigest()
+    digest = put_document(store, "v1", {"layers": [{"digest": one, **foreign} for one in (pushed, never)]})
+    assert store.collect(time.time() + 1) == {} and store.has_blob("alice/app", pushed)
+    inventory = Inventory.read(store)
+    freed = inventory.plan_removal("alice/app", digest).freed
+    assert [blob.digest for blob in freed if blob.what == "layer"] == [pushed]
+    assert [str(one) for one in inventory.holders(pushed)] == ["alice/app:v1"]
+
+
 def test_a_blob_that_waits_for_its_manifest_is_spared(tmp_path: Path) -> None:
     store = RegistryStore(tmp_path)
     digest = put_blob(store, b"just arrived")
@@ -84,9 +105,11 @@ def test_untagged_manifests_go_only_if_asked_for_and_if_nothing_tagged_leads_to_
         store.remove_tag("alice/app", tag)
     now = time.time() + 1
     assert store.garbage(now) == {} and store.collect(now) == {}
-    assert store.remove_untagged(time.time() - 60) == [], "they may be waiting for their index"
+    everything = store.untagged(now)
+    assert store.remove_untagged(everything, time.time() - 60) == [], "they may be waiting for their index"
     expected = [("alice/app", digest) for digest in sorted((old, lost, of_lost))]
-    assert store.untagged(now) == expected == store.remove_untagged(now)
+    assert store.remove_untagged([], now) == [], "they were not shown to whoever confirmed"
+    assert store.untagged(now) == expected == store.remove_untagged(everything, now)
     assert {old, lost, of_lost} < store.collect(now).keys()
     assert all(store.resolve("alice/app", one) == one for one in (new, child, index, signature))
     assert list(store.referrers("alice/app", lost)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import random
@@ -139,5 +140,18 @@ def test_a_session_outlives_the_process(root: Path) -> None:
 
 def test_small_answers_do_not_wait_for_an_acknowledgement() -> None:
     """asyncio sets TCP_NODELAY only on sockets that name their protocol; without it each small blob takes 40 ms."""
-    with listen(LOOPBACK, 0) as listening:
-        assert listening.proto == socket.IPPROTO_TCP
+
+    async def accepted() -> int:
+        told = asyncio.get_running_loop().create_future()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        listening = listen(LOOPBACK, 0)
+        async with await asyncio.start_server(connected, sock=listening):
+            _, writer = await asyncio.open_connection(*listening.getsockname())
+            writer.close()
+            return int(await told)
+
+    assert asyncio.run(accepted()) != 0

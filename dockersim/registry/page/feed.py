@@ -23,7 +23,8 @@ KEPT: Final = 500
 """Requests that are kept for pages: a push of an image of a hundred layers."""
 
 MOST_FOLLOWERS: Final = 100
-"""Pages that follow at the same time; the oldest gives way, and its browser comes back by itself."""
+"""Pages that follow at the same time; one more is refused. Did the oldest give way, its browser would be back in a
+second and take another's place, without end."""
 
 HEARTBEAT: Final = 15.0
 """Seconds after which something is said even if nothing happened, so that no proxy takes the silence for the end."""
@@ -40,7 +41,6 @@ class Numbered(Struct, frozen=True):
 class _Follower(Struct, eq=False):
     loop: asyncio.AbstractEventLoop
     bell: asyncio.Event = field(default_factory=asyncio.Event)
-    is_over: bool = False
 
     def ring(self) -> None:
         try:
@@ -81,10 +81,13 @@ class Feed:
             return [one for one in self._kept if one.number > number]
 
     async def follow(self, number: int) -> AsyncIterator[list[Numbered]]:
-        """Give the requests after ``number`` as they come; an empty list every HEARTBEAT seconds without any."""
+        """Give the requests after ``number`` as they come; an empty list every HEARTBEAT seconds without any.
+
+        Nothing at all where MOST_FOLLOWERS follow already.
+        """
         follower = self._join()
         try:
-            while not (follower.is_over or self._is_closed):
+            while follower in self._followers and not self._is_closed:
                 follower.bell.clear()
                 news = self.after(number)
                 number = news[-1].number if news else number
@@ -104,13 +107,14 @@ class Feed:
         for follower in list(self._followers):
             follower.ring()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many pages follow as may."""
+        return len(self._followers) >= MOST_FOLLOWERS
+
     def _join(self) -> _Follower:
         follower = _Follower(asyncio.get_running_loop())
         with self._lock:
-            self._followers.append(follower)
-            leaving = self._followers[:-MOST_FOLLOWERS]
-            del self._followers[:-MOST_FOLLOWERS]
-        for one in leaving:
-            one.is_over = True
-            one.ring()
+            if not self.is_full:
+                self._followers.append(follower)
         return follower

@@ -68,7 +68,8 @@ def _rows(inventory: Inventory, stored: Stored, listed: set[str]) -> Iterator[tu
 def kind_of(stored: Stored) -> str:
     """Say in a word or two what a manifest is of."""
     config = stored.document.get("config")
-    of_image = isinstance(config, dict) and config.get("mediaType") in media_types.CONFIGS
+    # Whoever pushed it may have written a list there.
+    of_image = isinstance(config, dict) and str(config.get("mediaType")) in media_types.CONFIGS
     if stored.is_index:
         kind = f"index of {counted(len(stored.entry.manifests), 'manifest')}"
     elif of_image:

@@ -136,7 +136,11 @@ function stream(log, channel) {
       channel?.postMessage(message);
       log.take(message);
     };
-    source.onerror = () => log.say(log.paused ? "Paused." : "The registry does not answer; trying again.");
+    source.onerror = () => {
+      const refused = source.readyState === EventSource.CLOSED;
+      const words = refused ? "Too many pages are open; reload this later." : "The registry does not answer; trying again.";
+      log.say(log.paused ? "Paused." : words);
+    };
     source.onopen = () => {
       if (!log.paused) log.say("Live.");
     };

@@ -81,6 +81,9 @@ async def _requests(visit: Visit) -> Response:
 
 
 async def _events(visit: Visit) -> Response:
+    if visit.feed.is_full:  # a browser does not come back by itself after an answer that is no stream
+        return Response("too many pages follow the requests", 503, {**HEADERS, "Retry-After": "60"})
+
     async def stream() -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
         async for news in visit.feed.follow(_after(visit)):

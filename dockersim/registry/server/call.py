@@ -64,6 +64,7 @@ class Call(Struct, frozen=True):
         caller = await self.caller()
         as_hub = self.query("ns") == DOCKER_HUB
         # An upload is given up by whoever may push; everything else that is deleted is there to stay.
-        deletes = self.request.method == "DELETE" and "/uploads/" not in self.request.scope["path"]
+        uploads = f"/v2/{self.repository}/blobs/uploads/"  # a repository may be called alice/uploads/app
+        deletes = self.request.method == "DELETE" and not self.request.scope["path"].startswith(uploads)
         action = "delete" if deletes and not caller.holds("push", self.repository) else "push"
         self.registry.access.check_push(caller, self.repository, as_hub=as_hub, action=action)

@@ -23,9 +23,16 @@ def is_foreign(request: Request, *, known: bool = False) -> bool:
     """
     host = request.headers.get("host", "")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host and request.method not in ("GET", "HEAD"):
+    if origin is not None and not _is_of(origin, host) and request.method not in ("GET", "HEAD"):
         return True
     return is_local(request) and not known and not names_us(host)
+
+
+def _is_of(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:  # no address: ``http://[``
+        return False
 
 
 def is_local(request: Request) -> bool:

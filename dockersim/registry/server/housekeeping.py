@@ -29,15 +29,18 @@ def tidy(store: RegistryStore, now: float) -> int:
     return freed + sum(store.collect(now - LATER).values())
 
 
-def remove_untagged(root: Path, now: float, *, dry_run: bool) -> list[str]:
-    """Remove from a registry's directory the manifests that no tag leads to, or only find them; return their names.
+def find_untagged(root: Path, now: float) -> list[tuple[str, str]]:
+    """Find in a registry's directory the manifests that no tag leads to: repository and digest.
 
-    May be done while the registry serves. What has come within the hour may be waiting for its tag or index, and stays.
+    What has come within the hour may be waiting for its tag or index, and is left out.
     """
-    store = RegistryStore(root)
+    return RegistryStore(root).untagged(now - LATER)
+
+
+def remove_untagged(root: Path, listed: list[tuple[str, str]], now: float) -> None:
+    """Remove what was found, and nothing that lost its tag since. May be done while the registry serves."""
     with told_plainly("remove manifests from", root):
-        found = (store.untagged if dry_run else store.remove_untagged)(now - LATER)
-    return [f"{repository}@{digest}" for repository, digest in found]
+        RegistryStore(root).remove_untagged(set(listed), now - LATER)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Inventory:
         self._of: dict[str, list[Stored]] = defaultdict(list)
         for one in self.manifests.values():
             self._of[one.repository].append(one)
-            for digest in {one.digest, *one.entry.blobs}:
+            for digest in self._named_by(one):
                 self._naming[digest].append(one)
 
     @classmethod
@@ -93,7 +93,7 @@ class Inventory:
 
     def weigh(self, stored: Stored) -> tuple[int, int]:
         """Add up the blobs that go with a manifest: all of them, and those that no other manifest names."""
-        digests = {stored.digest, *stored.entry.blobs}
+        digests = self._named_by(stored)
         own = (one for one in digests if len(self._naming[one]) == 1)
         return sum(map(self.size, digests)), sum(map(self.size, own))
 
@@ -103,7 +103,7 @@ class Inventory:
         config = stored.document.get("config")
         if isinstance(config, dict) and isinstance(config.get("digest"), str):
             roles.setdefault(config["digest"], "config")
-        for digest in stored.entry.blobs:
+        for digest in self._named_by(stored):
             roles.setdefault(digest, "layer")
         return [Blob(one, self.size(one), what, self.holders(one)) for one, what in roles.items()]
 
@@ -140,6 +140,11 @@ class Inventory:
             self._described(freed), self._described(waiting), tuple(self._untagged(now)), len(kept), sum(kept)
         )
 
+    def _named_by(self, stored: Stored) -> tuple[str, ...]:
+        """List a manifest and its blobs, each once; what is fetched from elsewhere only if it was pushed too."""
+        entry = stored.entry
+        return tuple(dict.fromkeys((stored.digest, *entry.blobs, *filter(self.size, entry.elsewhere))))
+
     def _untagged(self, now: float) -> Iterator[Blob]:
         for name in self._store.untagged(now):
             if (stored := self.manifests.get(name)) is not None:
@@ -155,10 +160,11 @@ def _stored(store: RegistryStore, repository: str) -> Iterable[Stored]:
     for digest in store.manifests(repository):
         try:
             data, kind = store.manifest(repository, digest)
+            entry = Entry.read(data, kind, digest)
         except Problem:
-            continue  # removed meanwhile, or damaged
+            continue  # removed meanwhile, damaged, or let in by an older version that refused less
         named = tuple(tags.get(digest, ()))
-        yield Stored(repository, digest, kind, len(data), named, Entry.read(data, kind, digest), json.loads(data))
+        yield Stored(repository, digest, kind, len(data), named, entry, json.loads(data))
 
 
 def _tags(store: RegistryStore, repository: str) -> Mapping[str, list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -19,16 +20,22 @@ from dockersim.registry.problems import Code, Problem
 LONGEST_MANIFEST: Final = 4 * 1024 * 1024
 """Bytes, as distribution has it; registries "SHOULD expect to be able to support ... at least 4 megabytes" (spec)."""
 
+DEEPEST_MANIFEST: Final = 100
+"""Objects and lists in each other; those of real manifests are four deep. Go's decoder takes 10,000, but Python's ends
+where the stack does: what a push got through could not be read where more of the stack was in use."""
+
 
 class Entry(Struct, frozen=True):
     """What the registry keeps in mind of a manifest.
 
+    ``blobs`` must be there first. What is ``elsewhere`` need not be here, but stays if somebody has pushed it.
     ``subject`` is "" where there is none; ``is_outdated`` says that some layers have to be fetched from elsewhere.
     """
 
     digest: str
     media_type: str
     blobs: tuple[str, ...]
+    elsewhere: tuple[str, ...]
     manifests: tuple[str, ...]
     subject: str
     is_outdated: bool
@@ -44,7 +51,8 @@ class Entry(Struct, frozen=True):
         return cls(
             digest=_named(data, digest),
             media_type=kind,
-            blobs=_blobs(document) if kind in media_types.MANIFESTS else (),
+            blobs=_blobs(document, foreign=False) if kind in media_types.MANIFESTS else (),
+            elsewhere=_blobs(document, foreign=True) if kind in media_types.MANIFESTS else (),
             manifests=_children(document) if kind in media_types.INDEXES else (),
             subject=_digest(document["subject"]) if document.get("subject") is not None else "",
             is_outdated=kind in media_types.MANIFESTS and any(map(_is_foreign, _list(document, "layers"))),
@@ -70,6 +78,8 @@ def _parse(data: bytes) -> dict[str, Any]:
         document = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise Problem(Code.MANIFEST_INVALID, "manifest is not valid JSON") from error
+    if _is_deep(document):
+        raise Problem(Code.MANIFEST_INVALID, f"manifest is nested more than {DEEPEST_MANIFEST} levels deep")
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:
         raise Problem(Code.MANIFEST_INVALID, "manifest must be an object with schemaVersion 2")
     annotations = document.get("annotations") or {}
@@ -79,6 +89,18 @@ def _parse(data: bytes) -> dict[str, Any]:
     if not all(text is None or isinstance(text, str) for text in texts):
         raise Problem(Code.MANIFEST_INVALID, "mediaType and artifactType must be texts")
     return document
+
+
+def _is_deep(document: object) -> bool:
+    """Go down level by level: what is deep is not looked through by calls in calls."""
+    level = [document]
+    for _ in range(DEEPEST_MANIFEST):
+        level = [part for one in level for part in _parts(one) if isinstance(part, dict | list)]
+    return bool(level)
+
+
+def _parts(value: object) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _refuse_constant(name: str) -> None:
@@ -109,10 +131,10 @@ def _named(data: bytes, digest: str) -> str:
     return found
 
 
-def _blobs(document: dict[str, Any]) -> tuple[str, ...]:
-    """List what must be there: config and layers, but not layers that are fetched from elsewhere (``urls``)."""
+def _blobs(document: dict[str, Any], *, foreign: bool) -> tuple[str, ...]:
+    """List the config and the layers: those that are fetched from elsewhere (``urls``), or the others."""
     descriptors = [document.get("config"), *_list(document, "layers")]
-    return tuple(_digest(one) for one in descriptors if not _is_foreign(one))
+    return tuple(_digest(one) for one in descriptors if _is_foreign(one) == foreign)
 
 
 def _children(document: dict[str, Any]) -> tuple[str, ...]:

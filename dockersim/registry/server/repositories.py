@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -197,10 +197,10 @@ class RegistryStore:
         """Find the manifests that no tag leads to: repository and digest. Those of after ``before`` stay, too."""
         return [(name, digest) for name in self._walk() for digest in sorted(self._untagged(name, before))]
 
-    def remove_untagged(self, before: float) -> list[tuple[str, str]]:
-        """Remove the manifests that no tag leads to; return repositories and digests."""
+    def remove_untagged(self, listed: Collection[tuple[str, str]], before: float) -> list[tuple[str, str]]:
+        """Remove those of the ``listed`` manifests that no tag leads to still; return repositories and digests."""
         with self._linking():
-            found = self.untagged(before)
+            found = [one for one in self.untagged(before) if one in listed]
             for repository, digest in found:
                 self._forget_manifest(repository, digest)
         return found
@@ -238,9 +238,10 @@ class RegistryStore:
         live = manifests | {blob for blob in blobs if self._since(repository, "_blobs", blob) > before}
         for digest in manifests:
             try:
-                live.update(self._entry(repository, digest).blobs)
+                entry = self._entry(repository, digest)
             except Problem:  # damaged: it might have named any of them
                 return live | blobs
+            live.update(entry.blobs, entry.elsewhere)
         return live
 
     def _untagged(self, repository: str, before: float) -> set[str]:

@@ -64,7 +64,22 @@ def test_everyone_who_follows_is_told_each_request_once() -> None:
     assert run_apart(run()) == [list(range(1, 31))] * 10
 
 
-def test_the_oldest_gives_way_to_too_many_and_all_end_when_the_server_stops() -> None:
+def test_one_page_too_many_is_told_to_come_later_and_sends_nobody_away(
+    http: httpx.Client, server: Address, switched: tuple[Any, Address], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dockersim.registry.page.feed.MOST_FOLLOWERS", 1)
+    with httpx.stream("GET", f"{server.url}/events", trust_env=False, timeout=20) as events:
+        lines = events.iter_lines()
+        assert next(lines) == "retry: 1000"
+        while not next(lines):
+            pass  # to the first word of the feed: now it follows
+        with http.stream("GET", "/events") as refused:
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+        switched[0].current.feed.record(event("/v2/news"))
+        assert any("/v2/news" in line for line in lines)
+
+
+def test_too_many_are_sent_away_at_once_and_all_end_when_the_server_stops() -> None:
     async def run() -> tuple[int, int]:
         feed = Feed(MemoryLog())
 

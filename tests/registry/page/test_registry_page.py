@@ -11,7 +11,8 @@ import httpx
 import pytest
 from shop import BASE, PYTHON, SCRIPT, Shop, layer, sha
 
-from dockersim.registry import Address
+from dockersim.oci import media_types
+from dockersim.registry import Address, plan_removal
 from dockersim.registry.server.service import make_app
 
 APP = {"repository": "alice/app", "name": "v1"}
@@ -69,6 +70,29 @@ def test_an_image_shows_its_layers_and_who_shares_them(shop: Shop) -> None:
     assert "application/vnd.test.sig" in shown
     assert '"schemaVersion": 2, always 2; kept for old readers' in shown
     assert "ENTRYPOINT" not in shown and "CMD: the command, or the arguments of the entrypoint" in shown
+
+
+@pytest.mark.parametrize("odd", [[], {}, 1])
+def test_a_config_of_an_odd_kind_spoils_nobodys_page(shop: Shop, odd: object) -> None:
+    config = shop.blob("mallory/app", b"{}", media_types.CONFIG) | {"mediaType": odd}
+    document = {"schemaVersion": 2, "mediaType": media_types.MANIFEST, "config": config, "layers": []}
+    shop.put("mallory/app", "v1", document)
+    for path in ("/", "/image?repository=mallory/app&name=v1", "/delete?repository=mallory/app&name=v1"):
+        assert shop.http.get(path).status_code == 200
+
+
+def test_a_manifest_that_an_older_version_let_in_spoils_nobodys_page(shop: Shop, root: Path) -> None:
+    """One almost as deep as Python's stack, or none at all: it is left out."""
+    shop.image("mallory/app", "v1")
+    for data in (b'{"schemaVersion":2,"more":' + b"[" * 985 + b"]" * 985 + b"}", b"[]"):
+        bad = sha(data)
+        (root / "blobs" / bad.replace(":", "/")).write_bytes(data)
+        link = root / "repositories/mallory/app/_manifests" / bad.replace(":", "/")
+        link.write_text(media_types.MANIFEST)
+        assert shop.http.get(f"/v2/mallory/app/manifests/{bad}").status_code == 200
+    assert shop.http.get("/").status_code == 200 and "mallory/app" in words(shop.http.get("/"))
+    assert shop.http.get("/garbage").status_code == 200
+    assert plan_removal(root, "alice/app", "v1").tags == ("v1",)
 
 
 def test_an_index_shows_its_platforms(shop: Shop) -> None:
