@@ -35,9 +35,12 @@ def is_whole(content: ContentStore, index: Descriptor, has: Callable[[str], bool
         return False
 
 
-def images_of(content: ContentStore, index: Descriptor) -> Iterator[Descriptor]:
-    """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none."""
-    yield from _images(content, index, 0, set())
+def images_of(content: ContentStore, index: Descriptor, has: Callable[[str], bool]) -> Iterator[Descriptor]:
+    """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none.
+
+    ``has`` is asked whether a manifest is here.
+    """
+    yield from _images(content, index, has, 0, set())
 
 
 def choose(offered: list[Descriptor], platform: Platform | None) -> Descriptor:
@@ -69,14 +72,16 @@ def _blobs(content: ContentStore, descriptor: Descriptor, depth: int, seen: set[
     yield descriptor
 
 
-def _images(content: ContentStore, index: Descriptor, depth: int, seen: set[str]) -> Iterator[Descriptor]:
+def _images(
+    content: ContentStore, index: Descriptor, has: Callable[[str], bool], depth: int, seen: set[str]
+) -> Iterator[Descriptor]:
     _check_depth(depth)
     for entry in _index(content, index).manifests:
-        if entry.digest in seen or not content.has(entry.digest):
+        if entry.digest in seen or not has(entry.digest):
             continue
         seen.add(entry.digest)
         if entry.media_type in media_types.INDEXES:
-            yield from _images(content, entry, depth + 1, seen)
+            yield from _images(content, entry, has, depth + 1, seen)
         elif entry.media_type in media_types.MANIFESTS and not is_attestation(entry):
             yield entry
 
