@@ -15,7 +15,6 @@ from dockersim.content import ContentStore
 from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, Index, Manifest, Platform, media_types
 
-_LARGEST_DOCUMENT = 16 << 20
 _DEEPEST_INDEX = 4
 
 
@@ -96,4 +95,4 @@ def _index(content: ContentStore, descriptor: Descriptor) -> Index:
 
 
 def _document(content: ContentStore, descriptor: Descriptor) -> bytes:
-    return content.read(descriptor.digest, limit=_LARGEST_DOCUMENT)
+    return content.read(descriptor.digest)
