@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -112,7 +113,10 @@ def clock_time(moment: str) -> str:
     seconds = age(moment)
     if seconds is None:
         return "N/A"
-    return f"{datetime.fromisoformat(whole_seconds(moment)).astimezone():%Y-%m-%d %H:%M:%S %z %Z}"
+    found = datetime.fromisoformat(whole_seconds(moment))
+    with suppress(OverflowError, ValueError):  # by this clock it is in the year 0 or 10000
+        found = found.astimezone()
+    return f"{found:%Y-%m-%d %H:%M:%S %z %Z}"
 
 
 def pairs(words: tuple[str, ...]) -> dict[str, str]:

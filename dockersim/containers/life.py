@@ -46,12 +46,13 @@ class Folder:
 
     def bury(self) -> None:
         """Delete it; from the first moment on it is not there any more. Repeatable, also by several at once."""
-        from dockersim.snapshots.disk import delete  # a shim needs it only for a container that does not stay
+        from dockersim.snapshots.disk import delete, try_rename  # a shim seldom needs them
 
         grave = self.path if self.path.endswith(_GRAVE) else f"{self.path}{_GRAVE}"
         if grave != self.path:
             try:
-                os.rename(self.path, grave)
+                if not try_rename(self.path, grave):
+                    grave = self.path
             except FileNotFoundError:
                 return
         while os.path.lexists(grave):

@@ -23,11 +23,9 @@ from dockersim.content.layers import LayerStore
 from dockersim.content.leases import leased
 from dockersim.digest import DiffID, Digest, parse_digest
 from dockersim.errors import ContentError
-from dockersim.oci import ImageConfig, Index, Manifest
+from dockersim.oci import LARGEST_DOCUMENT, ImageConfig, Index, Manifest
 
 GRACE_SECONDS = 600.0
-_LARGEST_DOCUMENT = 4 << 20
-"""The limit that registries set for a manifest (distribution-spec, "Pushing Manifests")."""
 
 
 class Collected(Struct, frozen=True):
@@ -80,8 +78,8 @@ def _references(layers: LayerStore, digest: str) -> Iterator[str]:
     if gzip := layers.known_gzip(DiffID(Digest(digest))):
         yield gzip.digest
     with content.open(digest) as file:
-        document = file.read(_LARGEST_DOCUMENT + 1) if _begins_with_brace(file) else b""
-    if 0 < len(document) <= _LARGEST_DOCUMENT:
+        document = file.read(LARGEST_DOCUMENT + 1) if _begins_with_brace(file) else b""
+    if 0 < len(document) <= LARGEST_DOCUMENT:
         yield from _named_in(document)
 
 

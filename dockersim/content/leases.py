@@ -26,11 +26,11 @@ class Lease:
         self._file = file
 
     def add(self, digest: str) -> bool:
-        """Protect a blob from now on, and say whether it is here. Repeatable."""
+        """Protect a blob from now on, and say whether it is here; if so it is young, since it is used. Repeatable."""
         with self._content.sharing():
             self._file.write(f"{parse_digest(digest)}\n".encode())
             self._file.flush()
-            return self._content.has(digest)
+            return self._content.touch(digest)
 
 
 @contextmanager

@@ -105,16 +105,19 @@ class ContentStore:
 
     def keep(self, digest: str) -> bool:
         """Say whether the blob is here, and if so make it young, so that no sweep takes it now."""
-        path = self.path(digest)
         if not self.has(digest):
             return False
         with self.sharing():
-            try:
-                os.utime(path)
-            except FileNotFoundError:
-                return False
-            except PermissionError:
-                pass  # another user's store, readable to us; whoever owns it also sweeps it
+            return self.touch(digest)
+
+    def touch(self, digest: str) -> bool:
+        """Do as ``keep`` does; the caller holds ``sharing()``."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            return self.has(digest)  # another user's store, readable to us; whoever owns it also sweeps it
         return True
 
     def delete(self, digest: str) -> None:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from dockersim.locks import lock, try_lock
-from dockersim.snapshots.disk import delete, store_errors
+from dockersim.snapshots.disk import delete, store_errors, try_rename
 from dockersim.snapshots.sweep import new_path
 
 
@@ -48,7 +48,8 @@ def _remove(place: Path) -> int | None:
             return None
         # Nobody must find the half of it, and what is left of a prune that was killed, the next one takes.
         doomed = new_path(str(place.parent))
-        place.rename(doomed)
+        if not try_rename(str(place), doomed):
+            doomed = str(place)
         size = size_of(doomed)
         delete(doomed)
     except FileNotFoundError:

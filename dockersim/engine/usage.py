@@ -7,7 +7,8 @@ daemon/images/images.go: a layer that several images have is counted once in all
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from msgspec import Struct
 from dockersim.digest import EMPTY_CHAIN, ChainID, DiffID, chain_id
 from dockersim.engine.keeping import sizes_of
 from dockersim.engine.pruning import KEPT, last_used
+from dockersim.errors import ContainerError
 from dockersim.filesystem import content_bytes
 from dockersim.images import Image
 
@@ -79,9 +81,16 @@ def measure(engine: Engine) -> Usage:
             for image in images
         ),
         sum(sizes.values()),
-        tuple(ContainerUsage(one, engine.containers.size(one)) for one in containers),
+        tuple(measure_containers(engine, containers)),
         tuple(_cache(engine.store, {layer for image in images for layer in image.config.diff_ids})),
     )
+
+
+def measure_containers(engine: Engine, containers: Iterable[Container]) -> Iterator[ContainerUsage]:
+    """Count what containers take, but not one that is gone by now."""
+    for container in containers:
+        with suppress(ContainerError):
+            yield ContainerUsage(container, engine.containers.size(container))
 
 
 def _layers(image: Image) -> list[tuple[ChainID, int]]:

@@ -15,7 +15,6 @@ from dockersim.content import ContentStore
 from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, Index, Manifest, Platform, media_types
 
-_LARGEST_DOCUMENT = 16 << 20
 _DEEPEST_INDEX = 4
 
 
@@ -35,9 +34,12 @@ def is_whole(content: ContentStore, index: Descriptor, has: Callable[[str], bool
         return False
 
 
-def images_of(content: ContentStore, index: Descriptor) -> Iterator[Descriptor]:
-    """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none."""
-    yield from _images(content, index, 0, set())
+def images_of(content: ContentStore, index: Descriptor, has: Callable[[str], bool]) -> Iterator[Descriptor]:
+    """Yield the manifests of images that an index names and that are here; what BuildKit attests of them is none.
+
+    ``has`` is asked whether a manifest is here.
+    """
+    yield from _images(content, index, has, 0, set())
 
 
 def choose(offered: list[Descriptor], platform: Platform | None) -> Descriptor:
@@ -69,14 +71,16 @@ def _blobs(content: ContentStore, descriptor: Descriptor, depth: int, seen: set[
     yield descriptor
 
 
-def _images(content: ContentStore, index: Descriptor, depth: int, seen: set[str]) -> Iterator[Descriptor]:
+def _images(
+    content: ContentStore, index: Descriptor, has: Callable[[str], bool], depth: int, seen: set[str]
+) -> Iterator[Descriptor]:
     _check_depth(depth)
     for entry in _index(content, index).manifests:
-        if entry.digest in seen or not content.has(entry.digest):
+        if entry.digest in seen or not has(entry.digest):
             continue
         seen.add(entry.digest)
         if entry.media_type in media_types.INDEXES:
-            yield from _images(content, entry, depth + 1, seen)
+            yield from _images(content, entry, has, depth + 1, seen)
         elif entry.media_type in media_types.MANIFESTS and not is_attestation(entry):
             yield entry
 
@@ -91,4 +95,4 @@ def _index(content: ContentStore, descriptor: Descriptor) -> Index:
 
 
 def _document(content: ContentStore, descriptor: Descriptor) -> bytes:
-    return content.read(descriptor.digest, limit=_LARGEST_DOCUMENT)
+    return content.read(descriptor.digest)

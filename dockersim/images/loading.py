@@ -187,10 +187,10 @@ class _Archive:
         if listed.media_type not in media_types.INDEXES:
             return None
         self._blob(listed.digest)
-        offered = list(images_of(self._content, listed))
+        offered = list(images_of(self._content, listed, self._has_blob))
         if not offered:
             return None
-        whole = is_whole(self._content, listed, lambda digest: self._path(digest) in self)
+        whole = is_whole(self._content, listed, self._has_blob)
         return self._put_manifest(choose(offered, self._platform), names, listed if whole else None)
 
     def _put_manifest(self, listed: Descriptor, names: tuple[Reference, ...], index: Descriptor | None) -> Loaded:
@@ -233,6 +233,9 @@ class _Archive:
         if self._digest(path) != digest:
             raise ContentError(f"the archive's {path} is not what its name says")
         return self._read(path)
+
+    def _has_blob(self, digest: str) -> bool:
+        return self._path(digest) in self
 
     def _path(self, digest: str) -> str:
         return "blobs/" + digest.replace(":", "/", 1)

@@ -282,6 +282,21 @@ def usable(path: str) -> Iterator[None]:
         os.chmod(path, mode)
 
 
+def try_rename(path: str, new_path: str, folder: int | None = None, new_folder: int | None = None) -> bool:
+    """Rename a directory, in open folders if these are given; False where it lies in a lower layer of an overlay.
+
+    So do all that an image or a course brings with it, and overlayfs renames none of them (overlayfs.rst, "renaming
+    directories").
+    """
+    try:
+        os.rename(path, new_path, src_dir_fd=folder, dst_dir_fd=new_folder)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
+
+
 def delete(path: str) -> None:
     """Delete a file, or a directory with all that is in it, following no link; nothing there is no error.
 
@@ -301,7 +316,7 @@ def delete(path: str) -> None:
             continue  # the other one was quicker with a part of it
         except OSError as error:
             # Who looked for the lock just now has made one; but on NFS an open file comes back for ever.
-            if error.errno != errno.ENOTEMPTY or not attempts:
+            if error.errno != errno.ENOTEMPTY or attempts <= 0:
                 raise
 
 
@@ -328,22 +343,25 @@ def _delete_folder(path: str) -> None:
             if not waiting:
                 break
             name = waiting.pop()
-            waiting += _take_out(name, top, f"{mark}-{count}")
-            os.rmdir(name, dir_fd=top)
+            inner = _take_out(name, top, f"{mark}-{count}")
+            if any(path.startswith(f"{name}/") for path in inner):
+                waiting.append(name)  # its turn comes again when what could not be moved is gone
+            else:
+                os.rmdir(name, dir_fd=top)
+            waiting += inner
     finally:
         os.close(top)
     os.rmdir(path)
 
 
 def _take_out(name: str, top: int, mark: str) -> list[str]:
-    """Delete the files of one directory in ``top`` and move its directories up; return their new names."""
+    """Delete the files of one directory below ``top`` and move its directories up; return where those are then."""
     folder = os.open(name, _FOLDER, dir_fd=top)
     try:
-        moved = []
-        for number, inner in enumerate(_delete_files(folder)):
-            moved.append(f"{mark}-{number}")
-            os.rename(inner, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
-        return moved
+        return [
+            f"{mark}-{number}" if try_rename(inner, f"{mark}-{number}", folder, top) else f"{name}/{inner}"
+            for number, inner in enumerate(_delete_files(folder))
+        ]
     finally:
         os.close(folder)
 

@@ -27,7 +27,7 @@ from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors, try_rename
 from dockersim.snapshots.layout import (
     Layout,
     is_self_contained,
@@ -133,7 +133,8 @@ class OverlaySnapshotter:
             for found in os.listdir(f"{self._root}/layers"):
                 if found.partition(".")[0] in names:
                     with self._draft() as grave:
-                        os.rename(f"{self._root}/layers/{found}", f"{grave}/fs")
+                        if not try_rename(f"{self._root}/layers/{found}", f"{grave}/fs"):
+                            delete(f"{self._root}/layers/{found}")
 
     def _begin(self, key: SnapshotKey, layers: tuple[DiffID, ...]) -> _Active:
         """Make a snapshot's directories, or nothing at all."""

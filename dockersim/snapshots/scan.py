@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -16,12 +17,21 @@ from dockersim.snapshots.moved import Moved
 
 
 def scan(root: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every path below ``root`` with its status, a directory before what is in it."""
+    """Yield every path below ``root`` with its status, a directory before what is in it.
+
+    What vanishes meanwhile is passed over: a container may run.
+    """
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         prefix = f"{folder}/" if folder else ""
-        for name, status in listed(f"{root}/{folder}" if folder else root):
+        try:
+            items = listed(f"{root}/{folder}" if folder else root)
+        except (FileNotFoundError, NotADirectoryError):
+            if not folder:
+                raise
+            continue
+        for name, status in items:
             path = prefix + name
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(path)
@@ -38,8 +48,12 @@ def listed(path: str) -> list[tuple[str, os.stat_result]]:
 
 
 def _list(path: str) -> list[tuple[str, os.stat_result]]:
+    items = []
     with os.scandir(path) as found:
-        return [(item.name, item.stat(follow_symlinks=False)) for item in found]
+        for item in found:
+            with suppress(FileNotFoundError):
+                items.append((item.name, item.stat(follow_symlinks=False)))
+    return items
 
 
 def read_written(
@@ -65,30 +79,31 @@ def read_written(
     moved = Moved(before, [*gone, *(path for path, status in listing if overlay and _is_whiteout(status))])
     first_names: dict[int, str] = {}
     for path, status in listing:
-        where = f"{root}/{path}"
-        is_directory = stat.S_ISDIR(status.st_mode)
-        hides = overlay and is_directory and is_opaque(where, privileged=disk.privileged)
-        if hides or path in replaced:
-            owners.forget(path)
-        if overlay and _is_whiteout(status):
-            yield Whiteout(path)
-            continue
-        known = owners.of(path, status)
-        entry = disk.read(where, path, status, known, owners.of_new(path))
-        if entry is None:
-            continue
-        if known is None and not disk.privileged and (origin := moved.origin(entry, where, ledger.began_ns)):
-            entry = disk.read(where, path, status, origin) or entry
-        entry = owners.settle(entry, where, status)
-        if hides:
-            yield Opaque(path)
-        elif status.st_nlink > 1 and not is_directory:
-            first = first_names.setdefault(status.st_ino, path)
-            if first != path:
-                yield replace(entry, kind=Kind.HARDLINK, link=first, size=0)
+        with suppress(FileNotFoundError):  # a container that runs has deleted it since
+            where = f"{root}/{path}"
+            is_directory = stat.S_ISDIR(status.st_mode)
+            hides = overlay and is_directory and is_opaque(where, privileged=disk.privileged)
+            if hides or path in replaced:
+                owners.forget(path)
+            if overlay and _is_whiteout(status):
+                yield Whiteout(path)
                 continue
-        node = before.get(path)
-        yield _hashed_if_needed(entry, node.entry if node else None, where)
+            known = owners.of(path, status)
+            entry = disk.read(where, path, status, known, owners.of_new(path))
+            if entry is None:
+                continue
+            if known is None and not disk.privileged and (origin := moved.origin(entry, where, ledger.began_ns)):
+                entry = disk.read(where, path, status, origin) or entry
+            entry = owners.settle(entry, where, status)
+            if hides:
+                yield Opaque(path)
+            elif status.st_nlink > 1 and not is_directory:
+                first = first_names.setdefault(status.st_ino, path)
+                if first != path:
+                    yield replace(entry, kind=Kind.HARDLINK, link=first, size=0)
+                    continue
+            node = before.get(path)
+            yield _hashed_if_needed(entry, node.entry if node else None, where)
 
 
 def _is_whiteout(status: os.stat_result) -> bool:

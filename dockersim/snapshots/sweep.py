@@ -10,7 +10,7 @@ import os
 import secrets
 
 from dockersim.locks import try_lock
-from dockersim.snapshots.disk import delete, delete_surely
+from dockersim.snapshots.disk import delete, delete_surely, try_rename
 
 GONE = ".gone"
 """The end of the name of a directory that is being deleted, by whoever meets it."""
@@ -76,7 +76,8 @@ def bury(path: str) -> None:
     make a new one, and have half a directory that vanishes below his hands.
     """
     try:
-        os.rename(path, path + GONE)
+        if not try_rename(path, path + GONE):
+            delete_surely(path)
     except FileNotFoundError:
         pass  # never made, or buried before
     finally:

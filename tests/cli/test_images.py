@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dockersim import Engine
+from dockersim.oci import ImageConfig, parse_reference
 from tests.engine.web import serving
 
 from .conftest import Run
@@ -29,6 +32,23 @@ def test_images_has_dockers_columns(ok: Ok, image_id: str) -> None:
     assert header.split() == ["REPOSITORY", "TAG", "IMAGE", "ID", "CREATED", "SIZE"]
     assert row.split()[:3] == ["my-flask-app", "latest", image_id[7:19]]
     assert row.endswith(" ago   21B")
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="by design: a process cannot change its time zone on Windows")
+@pytest.mark.parametrize(
+    ("created", "zone"), [("9999-12-31T23:59:59Z", "east-1"), ("0001-01-01T00:00:01Z", "west+5")], ids=["last", "first"]
+)
+def test_an_image_from_the_end_of_time(
+    ok: Ok, root: Path, monkeypatch: pytest.MonkeyPatch, created: str, zone: str
+) -> None:
+    """By this machine's clock it would be in another year, which Python's calendar does not have."""
+    Engine(root).store.images.put(ImageConfig("amd64", created=created).to_json(), (), [parse_reference("odd")])
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", zone)
+        time.tzset()
+        shown = ok("images", "--format", "{{.CreatedAt}}")
+    time.tzset()
+    assert shown.split()[1:] == [created[11:19], "+0000", "UTC"]
 
 
 def test_images_are_filtered_and_formatted(ok: Ok, image_id: str) -> None:

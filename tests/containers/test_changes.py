@@ -9,6 +9,7 @@ import pytest
 
 from dockersim.containers import NoSuchContainer, Options
 from dockersim.engine.exporting import export_container
+from dockersim.engine.usage import measure_containers
 from dockersim.filesystem import Entry
 from dockersim.images import import_rootfs, save_docker
 from dockersim.oci import Platform
@@ -50,6 +51,16 @@ def test_a_container_that_changed_nothing(world: World) -> None:
     container = world.containers.create(Options("busybox", ("true",)))
     assert world.containers.files(container.id).layer == ()
     assert world.containers.size(container) == 0
+
+
+def test_usage_while_a_container_makes_and_deletes_files_and_another_is_removed(world: World) -> None:
+    running = world.start("while :; do mkdir /d; echo x > /d/f; ln -s f /d/l; rm -r /d; done")
+    removed = world.containers.create(Options("busybox", ("true",)))
+    both = world.containers.list(all=True)
+    world.containers.remove(removed.id)
+    for _ in range(20):
+        assert [usage.container.id for usage in measure_containers(world.engine, both)] == [running]
+    world.containers.remove(running, force=True)
 
 
 def test_a_directory_that_is_gone_is_one_change(world: World) -> None:

@@ -15,7 +15,7 @@ import pytest
 from dockersim.content import ContentStore, LayerStore, collect, lease
 from dockersim.digest import Digest
 from dockersim.filesystem import Entry, Kind
-from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, media_types
+from dockersim.oci import ContainerConfig, Descriptor, ImageConfig, Index, Manifest, media_types
 
 from .test_layers import tar_of
 
@@ -65,6 +65,15 @@ def test_a_pulled_image_keeps_its_layers_in_both_forms(layers: LayerStore) -> No
     blob = layers.content.put(gzip.compress(tar_of(a=b"1")))
     diff_id = layers.add_blob(Descriptor(media_types.LAYER_GZIP, blob, 1))
     config = layers.content.put(ImageConfig("amd64", diff_ids=(diff_id,)).to_json())
+    assert sweep(layers, config) == {config, diff_id, blob}
+
+
+def test_a_large_config_leads_to_its_layers(layers: LayerStore) -> None:
+    """The tar of a gzipped layer is named in the config only; that has five million bytes of labels here."""
+    blob = layers.content.put(gzip.compress(tar_of(a=b"1")))
+    diff_id = layers.add_blob(Descriptor(media_types.LAYER_GZIP, blob, 1))
+    labels = ContainerConfig(labels={"large": "x" * (5 << 20)})
+    config = layers.content.put(ImageConfig("amd64", config=labels, diff_ids=(diff_id,)).to_json())
     assert sweep(layers, config) == {config, diff_id, blob}
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from dockersim import Engine
 from dockersim.engine.keeping import hold, remove_unused
-from dockersim.engine.pruning import prune_cache, sweep
+from dockersim.engine.pruning import last_used, prune_cache, sweep
 from dockersim.registry import LayerExists, LayerPulled, PullEvent, stop
 from tests.engine.conftest import MakeEngine
 from tests.engine.git_server import GitServer, needs_git
@@ -47,6 +48,17 @@ def test_pruning_takes_what_was_kept_and_leaves_the_steps_of_images(
     assert True not in _cached(engine, context, text)
     engine.build(context, text=text).finish()
     assert _kept(engine, "cache-mounts") == [cache] and _kept(engine, "repositories/checkouts") == [checkout]
+
+
+def test_a_cache_hit_is_a_use(engine: Engine, context: Path) -> None:
+    text = "FROM busybox\nRUN echo made > /thing\n"
+    engine.build(context, text=text).finish()
+    _age(engine)
+    started = time.time()
+    assert [step.cached for step in engine.build(context, text=text)] == [None, True]
+    ((_, layer),) = engine.store.records.steps()
+    assert layer is not None and last_used(engine.store, layer) >= started - 1  # the kernel's clock ticks slowly
+    assert prune_cache(engine.store, everything=True, before=started - 1).objects == ()
 
 
 def test_what_was_laid_out_of_a_layer_goes_with_it(engine: Engine, context: Path) -> None:

@@ -138,6 +138,13 @@ def test_an_archive_cannot_borrow_what_only_the_store_has(images: ImageStore, se
     assert images.index_of("thief:1") is None
 
 
+def test_the_image_is_chosen_of_those_in_the_archive(images: ImageStore, several: Several) -> None:
+    """The store may have the one for this machine, loaded before; what ``save`` left out cannot be loaded again."""
+    loaded(images, several.archive("app:1"))
+    (manifest,) = (one for one in _needed(several, "amd64") if media_types.MANIFEST.encode() in several.blobs[one])
+    assert loaded(images, several.archive("app:2", leave_out=manifest)).image.id == several.ids["arm64"]
+
+
 @needs("skopeo")
 def test_skopeo_copies_all_platforms_out_and_in(images: ImageStore, several: Several, tmp_path: Path) -> None:
     loaded(images, several.archive("app:1"))
