@@ -197,7 +197,12 @@ def adopt_orphans() -> None:
 
 
 def kill_descendants(spare: int = 0) -> None:
-    """Kill all that descends from this process but ``spare``, until there is no more."""
+    """Kill all that descends from this process but ``spare``, until there is no more.
+
+    Looked at again before it is believed: a parent that dies while we look makes its children ours when we have read
+    the list of ours already, and they stand in none.
+    """
+    found_none = False
     while True:
         left = [pid for pid in _descendants(os.getpid()) if pid != spare]
         for pid in left:
@@ -205,9 +210,11 @@ def kill_descendants(spare: int = 0) -> None:
                 os.kill(pid, _signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        if not left:
+        if not left and found_none:
             return
-        time.sleep(0.001)  # a traced process dies when its tracer has been told
+        found_none = not left
+        if left:
+            time.sleep(0.001)  # a traced process dies when its tracer has been told
         if not spare:
             _reap(0)
 
