@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 
 from dockersim.locks import try_lock
 from dockersim.snapshots.disk import delete, delete_surely, try_rename
@@ -73,15 +74,18 @@ def bury(path: str) -> None:
     """Delete a directory that the caller holds, or has just made.
 
     First it gets another name. Else its lock would be deleted before the rest, and who looks whether it is free would
-    make a new one, and have half a directory that vanishes below his hands.
+    make a new one, and have half a directory that vanishes below his hands. The name is one of its own: whoever has
+    just made a directory, and lost it to a sweep, makes it again (``claim_new``), and there may be two to bury.
     """
+    # Not a random number: the kernel is asked for that, and a Ctrl-C meanwhile would leave the directory.
+    grave = f"{path}.{time.monotonic_ns()}{GONE}"
     try:
-        if not try_rename(path, path + GONE):
+        if not try_rename(path, grave):
             delete_surely(path)
     except FileNotFoundError:
         pass  # never made, or buried before
     finally:
-        delete_surely(path + GONE)
+        delete_surely(grave)
 
 
 def sweep(folder: str) -> None:

@@ -54,6 +54,17 @@ def test_a_directory_that_is_swept_between_opening_its_lock_and_taking_it(
     held.release()
 
 
+def test_a_directory_is_buried_whose_namesake_is_still_being_deleted(tmp_path: Path) -> None:
+    path = str(tmp_path / "made")
+    (tmp_path / f"made{GONE}" / "folder").mkdir(parents=True)
+    held = claim_new(path)
+    bury(path)
+    held.release()
+    assert os.listdir(tmp_path) == [f"made{GONE}"]
+    sweep(str(tmp_path))
+    assert os.listdir(tmp_path) == []
+
+
 def test_others_sweep_all_the_time(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SWEEPER, str(tmp_path)]
     sweepers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
