@@ -10,12 +10,14 @@ An index is kept if it is whole: if every manifest that it names is here, with c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from dockersim.content import ContentStore
 from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, Index, Manifest, Platform, media_types
 
-_DEEPEST_INDEX = 4
+DEEPEST_INDEX: Final = 4
+"""How many indexes may lie in an index, one in the other."""
 
 
 def blobs_of(content: ContentStore, descriptor: Descriptor) -> Iterator[Descriptor]:
@@ -86,7 +88,7 @@ def _images(
 
 
 def _check_depth(depth: int) -> None:
-    if depth > _DEEPEST_INDEX:
+    if depth > DEEPEST_INDEX:
         raise ContentError("the image's indexes are nested too deeply")
 
 

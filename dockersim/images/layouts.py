@@ -17,6 +17,7 @@ from dockersim.content.store import copy
 from dockersim.digest import parse_digest, sha256
 from dockersim.errors import ContentError, ImageError
 from dockersim.images.image import Image
+from dockersim.images.indexes import DEEPEST_INDEX
 from dockersim.images.store import ImageStore
 from dockersim.oci import (
     LARGEST_DOCUMENT,
@@ -29,8 +30,6 @@ from dockersim.oci import (
     media_types,
 )
 from dockersim.oci.gojson import Fields
-
-_DEEPEST_INDEX = 4
 
 
 class Layout:
@@ -89,7 +88,7 @@ class Layout:
         if not Fields.of(document, "manifest").has("manifests"):
             return Manifest.from_json(document)
         inner = Index.from_json(document)
-        if depth == _DEEPEST_INDEX:
+        if depth == DEEPEST_INDEX:
             raise ContentError("the layout's indexes are nested too deeply")
         for one in inner.manifests:
             if one.platform is None or str(one.platform) == self._platform:

@@ -11,23 +11,22 @@ from collections.abc import Generator
 from dockersim.content import ContentStore
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError
-from dockersim.images.indexes import blobs_of
+from dockersim.images.indexes import DEEPEST_INDEX, blobs_of
 from dockersim.oci import Descriptor, Index, Manifest, Reference, media_types
 from dockersim.registry.client.connection import RegistryClient
+from dockersim.registry.client.pull import fetch_layer
+from dockersim.registry.client.push import send_blob
 from dockersim.registry.events import (
     LayerExists,
     LayerPreparing,
     LayerPulled,
-    LayerPushed,
     ManifestFetched,
     ManifestPut,
-    Progress,
     PullEvent,
     PushEvent,
 )
 
 _DOCUMENTS = media_types.INDEXES | media_types.MANIFESTS
-_DEEPEST_INDEX = 4
 
 
 def push_index(
@@ -43,7 +42,7 @@ def push_index(
         if blob.media_type in _DOCUMENTS:
             client.put_manifest(reference.repository, blob.digest, content.read(blob.digest), blob.media_type)
         else:
-            yield from _push_blob(client, reference, blob, content)
+            yield from send_blob(client, reference, DiffID(Digest(blob.digest)), blob, content)
     name = reference.tag or reference.digest
     client.put_manifest(reference.repository, name, content.read(index.digest), index.media_type)
     yield ManifestPut(name, index.digest, index.size)
@@ -70,7 +69,7 @@ def pull_index(
 def _pull_entries(
     client: RegistryClient, name: Reference, index: bytes, content: ContentStore, depth: int, seen: set[str]
 ) -> Generator[PullEvent, None, None]:
-    if depth > _DEEPEST_INDEX:
+    if depth > DEEPEST_INDEX:
         raise ContentError(f"the indexes of {name.familiar()} are nested too deeply")
     for entry in Index.from_json(index).manifests:
         if entry.digest in seen:
@@ -86,20 +85,6 @@ def _pull_entries(
         content.put(data)
 
 
-def _push_blob(
-    client: RegistryClient, reference: Reference, blob: Descriptor, content: ContentStore
-) -> Generator[PushEvent, None, None]:
-    shown = DiffID(Digest(blob.digest))
-    if client.has_blob(reference.repository, blob.digest, push=True):
-        yield LayerExists(shown, blob.digest, blob.size)
-        return
-    yield LayerPreparing(shown, blob.digest, blob.size)
-    with content.open(blob.digest) as file:
-        for done in client.upload_blob(reference.repository, blob, file):
-            yield Progress(shown, blob.digest, done, blob.size)
-    yield LayerPushed(shown, blob.digest, blob.size)
-
-
 def _pull_blob(
     client: RegistryClient, name: Reference, blob: Descriptor, content: ContentStore
 ) -> Generator[PullEvent, None, None]:
@@ -108,7 +93,5 @@ def _pull_blob(
         yield LayerExists(shown, blob.digest, blob.size)
         return
     yield LayerPreparing(shown, blob.digest, blob.size)
-    with content.writer() as into:
-        for done in client.fetch_blob(name.repository, blob, into):
-            yield Progress(shown, blob.digest, done, blob.size)
+    yield from fetch_layer(client, name, shown, blob, content)
     yield LayerPulled(shown, blob.digest, blob.size)

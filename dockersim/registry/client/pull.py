@@ -113,15 +113,18 @@ def _pull_layer(
     if layer.media_type not in media_types.LAYERS | media_types.FOREIGN_LAYERS:
         raise ContentError(f"layer {layer.digest} of {name.familiar()} has an unknown media type: {layer.media_type}")
     if not content.keep(layer.digest):
-        told = 0
-        for done in _fetch_layer(client, name, layer, content):
-            if done - told >= _STEP or done == layer.size:
-                told = done
-                yield Progress(diff_id, layer.digest, done, layer.size)
+        yield from fetch_layer(client, name, diff_id, layer, content)
     layers.add_blob(layer, diff_id)
     yield LayerPulled(diff_id, layer.digest, layer.size)
 
 
-def _fetch_layer(client: RegistryClient, name: Reference, layer: Descriptor, content: ContentStore) -> Iterator[int]:
+def fetch_layer(
+    client: RegistryClient, name: Reference, shown: DiffID, layer: Descriptor, content: ContentStore
+) -> Iterator[Progress]:
+    """Fetch a blob, which is told of as ``shown``."""
+    told = 0
     with content.writer() as blob:
-        yield from client.fetch_blob(name.repository, layer, blob)
+        for done in client.fetch_blob(name.repository, layer, blob):
+            if done - told >= _STEP or done == layer.size:
+                told = done
+                yield Progress(shown, layer.digest, done, layer.size)

@@ -91,19 +91,30 @@ def _push_layer(
         yield LayerExists(diff_id, layer.digest, layer.size)
         return layer
     blob = _as_sent(diff_id, layer, content, layers)
+    yield from send_blob(client, reference, diff_id, blob, content, mounts.get(diff_id, ""))
+    return blob
+
+
+def send_blob(
+    client: RegistryClient,
+    reference: Reference,
+    shown: DiffID,
+    blob: Descriptor,
+    content: ContentStore,
+    source: str = "",
+) -> Generator[PushEvent, None, None]:
+    """Send a blob unless it is there, or can be mounted from the repository ``source``; it is told of as ``shown``."""
     if client.has_blob(reference.repository, blob.digest, push=True):
-        yield LayerExists(diff_id, blob.digest, blob.size)
-        return blob
-    source = mounts.get(diff_id, "")
+        yield LayerExists(shown, blob.digest, blob.size)
+        return
     if source and client.mount_blob(reference.repository, blob.digest, source):
-        yield LayerMounted(diff_id, blob.digest, blob.size, source)
-        return blob
-    yield LayerPreparing(diff_id, blob.digest, blob.size)
+        yield LayerMounted(shown, blob.digest, blob.size, source)
+        return
+    yield LayerPreparing(shown, blob.digest, blob.size)
     with content.open(blob.digest) as file:
         for done in client.upload_blob(reference.repository, blob, file):
-            yield Progress(diff_id, blob.digest, done, blob.size)
-    yield LayerPushed(diff_id, blob.digest, blob.size)
-    return blob
+            yield Progress(shown, blob.digest, done, blob.size)
+    yield LayerPushed(shown, blob.digest, blob.size)
 
 
 def _as_sent(diff_id: DiffID, layer: Descriptor, content: ContentStore, layers: LayerStore) -> Descriptor:
