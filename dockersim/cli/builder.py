@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from dockersim.cli.pruning import say_deleted, say_reclaimed
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine.pruning import prune_cache, sweep
-from dockersim.views.units import human_size
 
 _SHOWN = 25
 """So many characters does BuildKit give the name of a cache record."""
@@ -26,10 +26,8 @@ def prune(session: Session, everything: bool, force: bool) -> None:
         return
     engine = session.engine()
     pruned = prune_cache(engine.store, everything=everything)
-    if pruned.objects:
-        names = map(shown_name, pruned.objects)
-        click.echo("\n".join(["Deleted build cache objects:", *names, ""]))
-    click.echo(f"Total reclaimed space: {human_size(pruned.size + sweep(engine).size, 4)}")
+    say_deleted("build cache objects", [shown_name(name) for name in pruned.objects])
+    say_reclaimed(pruned.size + sweep(engine).size)
 
 
 def shown_name(name: str) -> str:
