@@ -11,6 +11,7 @@ from dockersim.cli.statuslines import StatusLines
 from dockersim.errors import DockersimError, ImageNotFound
 from dockersim.oci import DOCKER_HUB, Reference, parse_reference
 from dockersim.registry import Endpoint, PushEvent
+from dockersim.registry.client.docker_config import host_of
 from dockersim.registry.client.endpoint import HUB_KEY, PRACTICE_KEY
 from dockersim.views.requests import Requests
 from dockersim.views.transfers import pull_status, push_status
@@ -126,8 +127,8 @@ def logout(session: Session, server: str) -> None:
 
 
 def _registry(server: str) -> str:
-    """Reduce what was typed to the registry's host, as docker does (``ConvertToHostname``)."""
-    host = server.rpartition("://")[2].partition("/")[0]
+    """Find the registry that was typed as a server."""
+    host = host_of(server)
     return DOCKER_HUB if host in _HUB else host
 
 

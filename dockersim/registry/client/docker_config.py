@@ -52,7 +52,7 @@ class DockerConfig:
             return found
         auths = _table(document, "auths")
         # docker itself has written keys in several forms.
-        same = (entry for name, entry in auths.items() if _host(name) == _host(key))
+        same = (entry for name, entry in auths.items() if host_of(name) == host_of(key))
         return read_entry(auths.get(key)) or next(filter(None, map(read_entry, same)), None)
 
     def _read(self) -> dict[str, Any]:
@@ -84,6 +84,6 @@ def _table(document: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _host(key: str) -> str:
-    """Reduce a key to its host (docker's ``ConvertToHostname``)."""
+def host_of(key: str) -> str:
+    """Reduce a key, or what was typed for one, to the registry's host (docker's ``ConvertToHostname``)."""
     return key.rpartition("://")[2].partition("/")[0]
