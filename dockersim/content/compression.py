@@ -109,7 +109,7 @@ def _damaged(error: Exception) -> ContentError:
 
 def unpacked(blob: BinaryIO, allowance: Allowance = ALLOWANCE) -> Unpacked:
     """Open what a layer unpacks to, told by its first bytes as docker does: a media type may be wrong."""
-    start = _first(blob, 4)
+    start = first_bytes(blob, 4)
     whole = Rejoined(start, blob)
     if start.startswith(GZIP_MAGIC):
         return _gzip(whole, allowance)
@@ -118,15 +118,15 @@ def unpacked(blob: BinaryIO, allowance: Allowance = ALLOWANCE) -> Unpacked:
 
 def any_unpacked(blob: BinaryIO, allowance: Allowance = ALLOWANCE) -> Unpacked:
     """Open what an archive of a learner unpacks to, which may also be a bzip2 or an xz (moby, pkg/archive)."""
-    start = _first(blob, 6)
+    start = first_bytes(blob, 6)
     whole = Rejoined(start, blob)
     if start.startswith(BZIP2_MAGIC):
         return _bzip2(whole, allowance)
     return _xz(whole, allowance) if start == XZ_MAGIC else unpacked(cast(BinaryIO, whole), allowance)
 
 
-def _first(blob: BinaryIO, count: int) -> bytes:
-    """Read the first bytes; a pipe may give fewer at once."""
+def first_bytes(blob: BinaryIO, count: int) -> bytes:
+    """Read ``count`` bytes, fewer only at the end; a pipe may give fewer at once."""
     start = b""
     while len(start) < count and (more := blob.read(count - len(start))):
         start += more

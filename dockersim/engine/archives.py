@@ -10,7 +10,7 @@ from typing import IO, BinaryIO, cast
 
 from msgspec import Struct
 
-from dockersim.content.compression import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, any_unpacked
+from dockersim.content.compression import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, any_unpacked, first_bytes
 from dockersim.content.disk import told_plainly
 from dockersim.engine.windows import window
 from dockersim.errors import BuildError, ContentError
@@ -56,7 +56,7 @@ def open_archive(stream: BinaryIO) -> Archive | None:
 
 def _lay_open(tar: BinaryIO, file: IO[bytes]) -> tuple[LayerEntry, ...] | None:
     """Copy a tar into a file and list what it says; None for something packed that is no tar, which stays as it is."""
-    first = _exactly(tar, _BLOCK)
+    first = first_bytes(tar, _BLOCK)
     if not _is_tar(first):
         return None
     with told_plainly("unpack an archive in", tempfile.gettempdir()):
@@ -66,13 +66,6 @@ def _lay_open(tar: BinaryIO, file: IO[bytes]) -> tuple[LayerEntry, ...] | None:
             file.write(piece)
     file.seek(0)
     return index_layer(cast(BinaryIO, file))[2]
-
-
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = b""
-    while len(data) < size and (piece := stream.read(size - len(data))):
-        data += piece
-    return data
 
 
 def _is_tar(block: bytes) -> bool:
