@@ -100,7 +100,7 @@ class Upload:
     def resume(cls, path: Path) -> Upload:
         """Take a session up again that another process, or a cut-off request, has left."""
         if not path.is_file():
-            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry")
+            raise _unknown()
         return cls(path)
 
     @property
@@ -114,7 +114,7 @@ class Upload:
         try:
             return self.path.stat().st_size
         except FileNotFoundError as error:
-            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry") from error
+            raise _unknown() from error
 
     def append(self, data: bytes | bytearray) -> None:
         """Add bytes at the end."""
@@ -143,7 +143,7 @@ class Upload:
         try:
             return self.path.open("r+b", buffering=0)
         except FileNotFoundError as error:
-            raise Problem(Code.BLOB_UPLOAD_UNKNOWN, "no such upload") from error
+            raise _unknown() from error
 
     def _catch_up(self) -> None:
         """Hash what is in the file but was not hashed by us: after a restart, all of it."""
@@ -152,6 +152,10 @@ class Upload:
             for piece in pieces(self._opened(), 0, self.size):
                 self._hash.update(piece)
                 self._hashed += len(piece)
+
+
+def _unknown() -> Problem:
+    return Problem(Code.BLOB_UPLOAD_UNKNOWN, "blob upload unknown to registry")
 
 
 def pieces(file: BinaryIO, first: int, length: int) -> Iterator[bytes]:
