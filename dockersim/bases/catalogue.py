@@ -30,7 +30,6 @@ class Provenance(Enum):
 
     MACHINE = "made from this machine"
     STAND_IN = "stand-in"
-    DOWNLOADED = "downloaded"
 
 
 class Recipe(Enum):

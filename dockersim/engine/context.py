@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dockersim.digest import Digest, sha256
 from dockersim.dockerfile import NO_RULES, Decision, IgnoreRules
@@ -266,8 +265,3 @@ def _ignore_text(directory: Path, dockerfile: Path | None) -> tuple[str, str]:
         except OSError as error:
             raise ContextError(f"{file} cannot be read: {error.strerror}") from error
     return ".dockerignore", ""
-
-
-def with_digest(entry: Entry, context: Context) -> Entry:
-    """Fill in the digest of a FILE entry of the context."""
-    return replace(entry, digest=context.digest(entry)) if entry.kind is Kind.FILE else entry

@@ -168,17 +168,12 @@ def _parts(path: str) -> list[str]:
 
 
 class Draft:
-    """A tree in the making: directories that the layer touches are copied once, and then changed in place.
-
-    ``leans_on_lower`` tells afterwards whether the layer's meaning hangs on the layers below it: it has a
-    path below one of their links, or a hard link to one of their files.
-    """
+    """A tree in the making: directories that the layer touches are copied once, and then changed in place."""
 
     def __init__(self, root: Node, source: DiffID | None) -> None:
         children = dict(root.children or {})
         self.root = Node(root.entry, root.layer, children)
         self.source = source
-        self.leans_on_lower = False
         self._unlisted = self._through_links = 0
         self._open: dict[str, dict[str, Node]] = {"": children}  # copied directories by path, free of links
 
@@ -212,7 +207,6 @@ class Draft:
             real, siblings = self._enter(parent)
             if real != parent:
                 self._count_link()
-                self.leans_on_lower = True
                 path = f"{real}/{name}" if real else name
                 entry = replace(entry, path=path)
         old = siblings.get(name)
@@ -239,8 +233,6 @@ class Draft:
         target = find(self.root, where) if where else None
         if where is None or target is None or target.children is not None:
             raise ContentError(f"/{entry.path}: a hard link to /{entry.link}, which is no file of this layer")
-        if target.layer != self.source:
-            self.leans_on_lower = True
         inode = target.inode
         if inode is None:
             inode = Inode()
@@ -267,7 +259,6 @@ class Draft:
         above = find(self.root, real) if real is not None else None
         if real is None or above is None or not above.children or name not in above.children:
             return
-        self.leans_on_lower |= real != parent
         _, siblings = self._enter(real)
         del siblings[name]
         self._forget(f"{real}/{name}" if real else name)
@@ -278,7 +269,6 @@ class Draft:
         node = find(self.root, real) if real is not None else None
         if real is None or node is None or not node.children:
             return
-        self.leans_on_lower |= real != mark.path
         real, children = self._enter(real)
         for name in children:
             self._forget(f"{real}/{name}" if real else name)
