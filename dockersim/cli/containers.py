@@ -170,7 +170,8 @@ def ps(
         for row in rows:
             click.echo(row["ID"])
     elif template and template != "table":
-        click.echo(render_rows(template, rows, _HEADER))
+        laid_out = render_rows(template, rows, _HEADER)
+        click.echo(laid_out, nl=bool(laid_out or rows))
     else:
         columns = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
         cells = (ContainerRow(*(row[column] for column in columns)) for row in rows)
@@ -249,7 +250,8 @@ def _obtain(session: Session, engine: Engine, name: str) -> None:
         if status is not None and not status.counting:
             session.note(status.line)
 
-    engine.shipping.pull(name, show)
+    pulled = engine.shipping.pull(name, show)
+    session.note(f"Digest: {pulled.digest}\nStatus: Downloaded newer image for {reference.resolvable().familiar()}")
 
 
 def _show_pages(session: Session, published: tuple[Publish, ...]) -> None:
@@ -299,7 +301,7 @@ def container_fields(container: Container, *, truncate: bool) -> dict[str, str]:
     seconds = age(container.record.created)
     return {
         "ID": container.short_id if truncate else container.id,
-        "Image": container.image,
+        "Image": _without_digest(container.image) if truncate else container.image,
         "Command": container.command,
         "RunningFor": human_time(seconds or 0.0),
         "CreatedAt": container.record.created,
@@ -308,6 +310,11 @@ def container_fields(container: Container, *, truncate: bool) -> dict[str, str]:
         "Ports": ", ".join([*map(str, container.ports), *(container.exposed if container.state.running else ())]),
         "Names": container.name,
     }
+
+
+def _without_digest(image: str) -> str:
+    """Shorten ``name@sha256:...``, as docker ps does; an id stays as it is."""
+    return image.partition("@")[0]
 
 
 def status_words(container: Container) -> str:

@@ -12,9 +12,12 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from msgspec.structs import replace
+
 from dockersim.errors import DockersimError
 from dockersim.images import Image, ImageStore
 from dockersim.images.image import moment
+from dockersim.oci import Reference
 
 Filters = Mapping[str, list[str]]
 """The conditions by key."""
@@ -41,21 +44,35 @@ def read_filters(words: Iterable[str], known: Collection[str]) -> Filters:
 
 
 def choose_images(store: ImageStore, filters: Filters) -> list[Image]:
-    """List the images that pass. Raises DockersimError for a bad value, ImageNotFound."""
+    """List the images that pass. Raises DockersimError for a bad value, ImageNotFound.
+
+    Of the names of an image those are left that ``reference=`` fits. One that is known by digest alone passes
+    ``dangling=`` either way, as in docker.
+    """
     found: Iterable[Image] = store.list()
+    if patterns := filters.get("reference"):
+        fitting = [_fitting(image, patterns) for image in found]
+        found = [image for image in fitting if image.names or image.digests]
     if values := filters.get("dangling"):
         wanted = _truth("dangling", values)
-        found = [image for image in found if image.dangling is wanted]
+        found = [image for image in found if (image.dangling if wanted else image.names or image.digests)]
     for name in filters.get("before", ()):
         limit = moment(store.get(name).created)
         found = [image for image in found if moment(image.created) < limit]
     for name in filters.get("since", ()):
         limit = moment(store.get(name).created)
         found = [image for image in found if moment(image.created) > limit]
-    if patterns := filters.get("reference"):
-        found = [image for image in found if any(name.matches(one) for name in image.names for one in patterns)]
     limit = before(filters)
     return [image for image in found if moment(image.created) < limit and labelled(filters, image.config.config.labels)]
+
+
+def _fitting(image: Image, patterns: list[str]) -> Image:
+    """Leave an image those of its names that one of the patterns fits."""
+
+    def chosen(names: tuple[Reference, ...]) -> tuple[Reference, ...]:
+        return tuple(name for name in names if any(name.matches(one) for one in patterns))
+
+    return replace(image, names=chosen(image.names), digests=chosen(image.digests))
 
 
 def labelled(filters: Filters, labels: Mapping[str, str]) -> bool:

@@ -16,6 +16,7 @@ from dockersim.errors import DockersimError, ImageError, InvalidReference
 from dockersim.images import HistoryRow as Step
 from dockersim.images import Image
 from dockersim.images import history as history_of
+from dockersim.images.removal import is_one_reference
 from dockersim.oci import Reference, parse_reference
 from dockersim.views.tables import NO_LAYER, HistoryRow, ImageRow, history_table, images_table, table
 from dockersim.views.template import render_rows
@@ -72,13 +73,18 @@ def images(
     quiet: bool,
 ) -> None:
     """List images."""
-    found = choose_images(session.engine().store.images, read_filters(conditions, IMAGES))
-    shown = list(_rows(found, pattern, truncate=not no_trunc))
+    filters = {**read_filters(conditions, IMAGES)}
+    if pattern is not None:
+        filters["reference"] = [*filters.get("reference", ()), pattern]
+    found = choose_images(session.engine().store.images, filters)
+    asked = digests or "{{.Digest}}" in (template or "")
+    shown = list(_rows(found, column=digests, asked=asked, truncate=not no_trunc))
     if quiet:
-        print_lines(dict.fromkeys(row["ID"] for _, row in shown))
+        print_lines(row["ID"] for _, row in shown)  # one for each row, as docker does
         return
     if template and template != "table":
-        click.echo(render_rows(template, (row for _, row in shown), _HEADER))
+        laid_out = render_rows(template, (row for _, row in shown), _HEADER)
+        click.echo(laid_out, nl=bool(laid_out or shown))
         return
     if digests:
         columns = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
@@ -169,26 +175,39 @@ def rmi(session: Session, names: tuple[str, ...], force: bool, no_prune: bool) -
 # ---------------------------------------------------------------- rows
 
 
-def _rows(found: Iterable[Image], pattern: str | None, *, truncate: bool) -> Iterator[tuple[Image, dict[str, Any]]]:
+def _rows(
+    found: Iterable[Image], *, column: bool, asked: bool, truncate: bool
+) -> Iterator[tuple[Image, dict[str, Any]]]:
     for image in found:
-        for reference in _names(image, pattern):
-            yield image, image_fields(image, reference, truncate=truncate)
+        for name, digest in _named(image, column=column, asked=asked):
+            yield image, {**image_fields(image, name, truncate=truncate), "Digest": digest}
 
 
-def _names(image: Image, pattern: str | None) -> list[Reference | None]:
-    """Choose the names of an image that a row is for; one row without a name for a dangling image."""
-    if pattern is None:
-        return list(image.names) or [None]
-    return [name for name in image.names if name.matches(pattern)]
+def _named(image: Image, *, column: bool, asked: bool) -> Iterator[tuple[Reference | None, str]]:
+    """Give a row for each name: what is shown as repository and tag, and as digest (cli/command/formatter/image.go).
+
+    A tag has a row for each digest of its repository if digests are ``asked`` for. A repository that knows the image by
+    digest alone has one for each digest if these have a ``column``, else one without.
+    """
+    for name in image.names:
+        digests = [one.digest for one in image.digests if one.name == name.name and asked]
+        yield from ((name, digest) for digest in digests or [NONE])
+    repositories = {name.name for name in image.names}
+    alone = [one for one in image.digests if one.name not in repositories]
+    if column:
+        yield from ((one, one.digest) for one in alone)
+    else:
+        yield from ((one, "") for one in {one.name: one for one in alone}.values())
+    if not image.names and not image.digests:
+        yield None, NONE
 
 
 def image_fields(image: Image, name: Reference | None, *, truncate: bool) -> dict[str, Any]:
-    digest = next((one.digest for one in image.digests if name is None or one.name == name.name), "")
     seconds = age(image.created)
     return {
         "Repository": name.familiar_name if name else NONE,
-        "Tag": name.tag if name else NONE,
-        "Digest": digest or NONE,
+        "Tag": (name and name.tag) or NONE,
+        "Digest": NONE,
         "ID": shown_id(image.id, truncate=truncate),
         "CreatedSince": "N/A" if seconds is None else human_time(seconds),
         "CreatedAt": clock_time(image.created),
@@ -209,7 +228,7 @@ def shown_id(full: str, *, truncate: bool) -> str:
 def _stand_in_lines(shown: Iterable[tuple[Image, dict[str, Any]]]) -> Iterator[str]:
     """Say of each name that is answered by a stand-in what it really is."""
     for image, row in shown:
-        if image.names and (note := stand_in_note(image.config.config.labels)):
+        if row["Tag"] != NONE and (note := stand_in_note(image.config.config.labels)):
             yield f"{row['Repository']}:{row['Tag']} is {note}"
 
 
@@ -237,7 +256,7 @@ def _history_fields(row: HistoryRow) -> dict[str, Any]:
 def _check_unused(engine: Engine, name: str, *, force: bool) -> None:
     """Raise ImageError if a container needs the image that would go (moby, daemon/images/image_delete.go)."""
     image, reference = engine.store.images.find(name)
-    if reference is not None and len(image.names) > 1:
+    if reference is not None and not is_one_reference(image):
         return  # only a name goes
     users = [container for container in engine.containers.list(all=True) if container.image_id == image.id]
     for container in users:

@@ -8,7 +8,7 @@ import click
 
 from dockersim.cli.session import Session, pass_session
 from dockersim.cli.statuslines import StatusLines
-from dockersim.errors import DockersimError, ImageNotFound
+from dockersim.errors import DockersimError, ImageError, ImageNotFound
 from dockersim.oci import DOCKER_HUB, Reference, parse_reference
 from dockersim.registry import Endpoint, PushEvent
 from dockersim.registry.client.docker_config import host_of
@@ -32,11 +32,13 @@ def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bo
     bare = parse_reference(name, default_tag="")
     if all_tags and (bare.tag or bare.digest):
         raise DockersimError("tag can't be used with --all-tags/-a")
+    if bare.digest:
+        raise ImageError("cannot push a digest reference", hint="push it by a tag; dockersim tag gives it one")
     names = [one.familiar() for one in _tags_of(session, name)] if all_tags else [bare.with_default_tag().familiar()]
     for one in names:
         _check_is_here(session, one)
     if not quiet:
-        _say_default_tag(bare.tag or bare.digest or all_tags)
+        _say_default_tag(bare.tag or all_tags)
         _say_practice(engine.shipping.endpoint(bare.registry))
         click.echo(f"The push refers to repository [{bare.name}]")
     for one in names:
@@ -77,7 +79,7 @@ def pull(session: Session, name: str, all_platforms: bool, platform: str, quiet:
     if not quiet:
         state = "Downloaded newer image for" if pulled.newer else "Image is up to date for"
         click.echo(f"Digest: {pulled.digest}\nStatus: {state} {reference.familiar()}")
-    click.echo(reference.canonical())
+    click.echo(bare.with_default_tag().canonical())
     if show_http:
         session.show_requests(Requests("The requests of this pull", pulled.requests, pulled.events))
 

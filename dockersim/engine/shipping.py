@@ -21,7 +21,7 @@ from dockersim.engine.store import Store
 from dockersim.engine.whereabouts import Whereabouts
 from dockersim.errors import ContentError, ImageError, RegistryError
 from dockersim.images import Image
-from dockersim.oci import DOCKER_HUB, Manifest, Platform, Reference, parse_reference
+from dockersim.oci import DOCKER_HUB, Descriptor, Manifest, Platform, Reference, media_types, parse_reference
 from dockersim.registry import (
     Address,
     CredentialFile,
@@ -71,7 +71,11 @@ class Pushed(Struct, frozen=True):
 
 
 class Pulled(Struct, frozen=True):
-    """A pull that was done; ``newer`` says that the name stood for another image, or none, before."""
+    """A pull that was done; ``newer`` says that the name stood for another image, or none, before.
+
+    ``digest`` is that of what the name stands for in the registry: of the index, if it is one. Who asks for a sha512
+    gets that.
+    """
 
     endpoint: Endpoint
     image: Image
@@ -109,6 +113,7 @@ class Shipping:
                 steps = push(client, reference, image.manifest, self._store.content, self._store.layers, mounts=mounts)
                 pushed = _drain(steps, show)
                 self._note(endpoint, reference, image)
+        self._store.images.add_digest(image.id, reference.at(pushed.digest), index)
         return Pushed(endpoint, pushed.digest, pushed.size, tuple(log.events), tuple(kept))
 
     def pull(self, name: str, sink: PullSink, *, platform: str = "", all_platforms: bool = False) -> Pulled:
@@ -155,13 +160,22 @@ class Shipping:
         with lease(store.content) as protection:
             seen = _protecting(protection, show)
             with self._client(endpoint, log) as client:
-                found = _drain(pull(client, reference, store.content, store.layers, platform), seen)
-                index = _drain(pull_index(client, reference, store.content), seen) if all_platforms else None
-            manifest = Manifest.from_json(store.content.read(found.digest))
+                arrived = _drain(pull(client, reference, store.content, store.layers, platform), seen)
+                named = arrived.named
+                if whole := all_platforms and named.media_type in media_types.INDEXES:
+                    _drain(pull_index(client, reference, named, store.content), seen)
+            manifest = Manifest.from_json(store.content.read(arrived.manifest.digest))
             config = store.content.read(manifest.config.digest)
-            image = store.images.put(config, manifest.layers, [reference], index=index)
+            known = reference.at(reference.digest or named.digest)
+            index = named if whole else self._index_of(known)
+            image = store.images.put(config, manifest.layers, [reference, known], index=index)
         self._note(endpoint, reference, image)
-        return Pulled(endpoint, image, found.digest, image.id != before, tuple(log.events), tuple(kept))
+        return Pulled(endpoint, image, known.digest, image.id != before, tuple(log.events), tuple(kept))
+
+    def _index_of(self, known: Reference) -> Descriptor | None:
+        """Give the index that is here under a name by digest, all of it: it was pulled for all platforms, or pushed."""
+        images = self._store.images
+        return images.index_of(known.canonical()) if images.has(known.canonical()) else None
 
     def _note(self, endpoint: Endpoint, reference: Reference, image: Image) -> None:
         if not endpoint.is_mirror:

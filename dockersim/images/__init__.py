@@ -2,7 +2,7 @@
 
 An image is a manifest, the config it names and the layers it names; all of them are blobs in the content store. Its
 *id* is the digest of the config. A name, ``ubuntu:latest``, is only a pointer to it, and may be moved; an image that
-lost its last name is *dangling*. Names live in the database, and ``index.json`` repeats them for other tools:
+lost its last tag is *dangling*. Names live in the database, and ``index.json`` repeats them for other tools:
 
     skopeo inspect oci:ROOT:my-flask-app:latest
 

@@ -39,8 +39,8 @@ class Image(Struct, frozen=True):
 
     @property
     def dangling(self) -> bool:
-        """Whether no name leads to it any more."""
-        return not self.names and not self.digests
+        """Whether no tag leads to it any more; a name by digest may, as in docker."""
+        return not self.names
 
     @property
     def short_id(self) -> str:

@@ -48,7 +48,7 @@ def plan_removal(image: Image, name: Reference | None, others: Iterable[Image], 
     """
     names = [*image.names, *image.digests]
     going = names if name is None else _with_digests(name, names)
-    if name is None and not force and not _is_one_reference(names):
+    if name is None and not force and not is_one_reference(image):
         raise ImageError(
             f"conflict: unable to delete {short(image.id)} (must be forced) - "
             "image is referenced in multiple repositories",
@@ -68,9 +68,9 @@ def _with_digests(name: Reference, names: Sequence[Reference]) -> list[Reference
     return [name, *rest]
 
 
-def _is_one_reference(names: Sequence[Reference]) -> bool:
-    tags = [name for name in names if not name.digest]
-    return len(tags) <= 1 and len({name.name for name in names}) <= 1
+def is_one_reference(image: Image) -> bool:
+    """Say whether an image is known in one repository only, by one tag at most; its digests there count with it."""
+    return len(image.names) <= 1 and len({name.name for name in (*image.names, *image.digests)}) <= 1
 
 
 def _own_chains(image: Image, others: Iterable[Image]) -> list[str]:

@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS image_name (
 );
 CREATE INDEX IF NOT EXISTS image_name_image ON image_name (image);
 CREATE TABLE IF NOT EXISTS image_index (
-    name TEXT PRIMARY KEY,       -- a name of the image, or its id if it came without one
+    name TEXT PRIMARY KEY,       -- a name of the image, or its id if it came without one or has lost it
     image TEXT NOT NULL REFERENCES image (id) ON DELETE CASCADE,
     descriptor TEXT NOT NULL     -- of the index that this name stands for, as JSON
 );
@@ -76,6 +76,7 @@ class ImageStore:
     ) -> Image:
         """Store an image, whose layers are stored already, and give it ``names``, taking them from other images.
 
+        An image that loses a name keeps the index that the name stood for, by its id.
         A pulled or loaded config comes as its bytes, so that the id stays what it was. A layer is a diff id or, if
         the manifest is to name it in another form, its descriptor. ``manifest`` is one that the image came with;
         ``index`` one that names it among others, see ``indexes``: the names stand for that, too. Repeatable. Raises
@@ -158,17 +159,29 @@ class ImageStore:
                 "refusing to create an ambiguous tag using digest algorithm as name", hint="choose another"
             )
         with self._database.transaction() as connection:
-            connection.execute(_INSERT_NAME, (_key(name), image.id, _now()))
+            _give_name(connection, _key(name), image.id, _now())
             _set_index(connection, _key(name), image.id, index)
             self.write_index()  # before the commit, as in _record
         return self.get(image.id)
 
+    def add_digest(self, image_id: Digest, name: Reference, index: Descriptor | None = None) -> None:
+        """Record that a registry knows an image by ``name@sha256:...``; ``index`` is what has that digest, if one has.
+
+        Repeatable. Nothing is done for an image that is no longer here: a push may take long.
+        """
+        with self._database.transaction() as connection:
+            if self._rows("id = ?", image_id):
+                _give_name(connection, _key(name), image_id, _now())
+                _set_index(connection, _key(name), image_id, index)
+                self.write_index()
+
     def untag(self, name: str) -> Image:
-        """Take a name away and keep the image, dangling perhaps; return it as it stood before."""
+        """Take a name away and keep the image with its index, dangling perhaps; return it as it stood before."""
         image, reference = self.find(name)
         if reference is None:
             raise ImageError(f"{name} is an id, not a name", hint="give the name that is to be taken away")
         with self._database.transaction() as connection:
+            _leave_index(connection, _key(reference))
             _drop_name(connection, reference)
         self.write_index()
         return image
@@ -199,7 +212,7 @@ class ImageStore:
         return tuple(Descriptor.from_json(text).digest for (text,) in rows)
 
     def write_index(self) -> None:
-        """Write ``index.json`` anew from the database: one descriptor per name, and one for each dangling image.
+        """Write ``index.json`` anew from the database: one descriptor per tag, and one for what no tag leads to.
 
         The lock makes the last writer the one that has read last. Repeatable.
         """
@@ -221,7 +234,7 @@ class ImageStore:
         held = {row[0] for row in self._database.query(_NAMES_OF, (image_id,))}
         text = descriptor.to_json().decode()
         keys = [_key(name) for name in names]
-        indexed = [*keys, *([] if keys else [image_id])]
+        indexed = keys or ([image_id] if index else [])
         if (
             known and known[0][1] == text and held.issuperset(keys)
             and all(self._index(key) == index for key in indexed)
@@ -233,7 +246,8 @@ class ImageStore:
         with self._database.transaction() as connection:
             connection.execute(_INSERT_IMAGE, (image_id, text, sizes))
             now = _now()
-            connection.executemany(_INSERT_NAME, [(key, image_id, now) for key in keys])
+            for key in keys:
+                _give_name(connection, key, image_id, now)
             for key in indexed:
                 _set_index(connection, key, image_id, index)
             # Before the commit: a kill in between may leave a name too many in index.json, never one too few.
@@ -244,12 +258,19 @@ class ImageStore:
         return Descriptor.from_json(rows[0][0]) if rows else None
 
     def _index_entries(self, image: Image) -> Iterator[Descriptor]:
-        """List an image in ``index.json``: the manifest, or the index, once for each name."""
-        if not image.names:
-            yield self._index(image.id) or image.descriptor
-        for name in image.names:
-            annotations = {media_types.REFERENCE_NAME: name.familiar()}
-            yield replace(self._index(_key(name)) or image.descriptor, annotations=annotations)
+        """List an image in ``index.json``: the manifest, or the index, once for each tag; then the other indexes.
+
+        Those are of names by digest, and of names that the image has lost.
+        """
+        listed = {name: self._index(_key(name)) or image.descriptor for name in image.names}
+        for name, descriptor in listed.items():
+            yield replace(descriptor, annotations={media_types.REFERENCE_NAME: name.familiar()})
+        known = {descriptor.digest for descriptor in listed.values()}
+        rows = self._database.query(_INDEXES_OF, (image.id,))
+        others = {one.digest: one for (text,) in rows if (one := Descriptor.from_json(text)).digest not in known}
+        yield from others.values()
+        if not listed and not others:
+            yield image.descriptor
 
     def _rows(self, condition: str, *parameters: str) -> Rows:
         return self._database.query(f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters)
@@ -268,7 +289,7 @@ class ImageStore:
             names=tuple(reference for reference in references if not reference.digest),
             digests=tuple(reference for reference in references if reference.digest),
             layer_sizes=tuple(json.loads(sizes)),
-            tagged_at=max((moment for _, moment in named), default=""),
+            tagged_at=max((moment for name, moment in named if "@" not in name), default=""),
         )
 
     def _descriptor(self, layer: Descriptor | DiffID) -> Descriptor:
@@ -284,7 +305,21 @@ _INSERT_IMAGE = """INSERT INTO image VALUES (?, ?, ?)
     ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, layer_sizes = excluded.layer_sizes"""
 _INSERT_INDEX = "INSERT OR REPLACE INTO image_index VALUES (?, ?, ?)"
 _INSERT_NAME = "INSERT OR REPLACE INTO image_name VALUES (?, ?, ?)"
+_LEAVE_INDEX = """INSERT OR REPLACE INTO image_index
+    SELECT image, image, descriptor FROM image_index WHERE name = ? AND image != ?"""
 _NAMES_OF = "SELECT name, tagged_at FROM image_name WHERE image = ? ORDER BY name"
+_INDEXES_OF = "SELECT descriptor FROM image_index WHERE image = ? ORDER BY name"
+
+
+def _give_name(connection: Connection, key: str, image_id: Digest, now: str) -> None:
+    """Make a name stand for an image; the image that loses it keeps the index that the name stood for."""
+    _leave_index(connection, key, to_others_than=image_id)
+    connection.execute(_INSERT_NAME, (key, image_id, now))
+
+
+def _leave_index(connection: Connection, key: str, *, to_others_than: str = "") -> None:
+    """Let the image that a name stands for have the name's index as its own, under its id."""
+    connection.execute(_LEAVE_INDEX, (key, to_others_than))
 
 
 def _set_index(connection: Connection, key: str, image_id: Digest, index: Descriptor | None) -> None:

@@ -91,6 +91,10 @@ class Reference(Struct, frozen=True):
         """Reduce to what a registry is asked for: the digest decides, a tag beside it is only a comment."""
         return replace(self, tag="") if self.digest else self.with_default_tag()
 
+    def at(self, digest: str) -> Reference:
+        """Name what has this digest in the same repository: ``name@sha256:...``."""
+        return replace(self, tag="", digest=digest)
+
     def matches(self, pattern: str) -> bool:
         """Match the pattern of ``docker images PATTERN`` against the familiar form, with or without tag."""
         expression = _glob(pattern)

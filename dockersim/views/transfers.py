@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dockersim.digest import short
+from dockersim.oci import parse_reference
 from dockersim.registry.events import (
     ConfigSent,
     LayerExists,
@@ -61,8 +62,8 @@ def pull_status(event: PullEvent, repository: str) -> Status | None:
     """Write an event of a pull from ``repository``; None for what docker does not show."""
     match event:
         case ManifestFetched(name):
-            tag = name.rpartition("@")[2] if "@" in name else name.rpartition(":")[2]
-            return Status("", f"{tag}: Pulling from {repository}")
+            shown = parse_reference(name).canonical() if "@" in name else name.rpartition(":")[2]
+            return Status("", f"{shown}: Pulling from {repository}")
         case LayerPreparing(_, digest):
             return Status(short(digest), "Pulling fs layer")
         case Progress(_, digest, done, total):

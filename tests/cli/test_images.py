@@ -53,8 +53,9 @@ def test_an_image_from_the_end_of_time(
 
 def test_images_are_filtered_and_formatted(ok: Ok, image_id: str) -> None:
     ok("tag", "my-flask-app", "registry.example/team/app:v1")
-    assert ok("images", "-q").split() == [image_id[7:19]]
-    assert ok("images", "-q", "--no-trunc").split() == [image_id]
+    assert ok("images", "-q").split() == [image_id[7:19]] * 2, "one for each name"
+    assert ok("images", "-q", "--no-trunc").split() == [image_id] * 2
+    assert ok("images", "--format", "{{.ID}}", "nosuch") == "", "no row is not an empty one"
     assert len(ok("images", "registry.example/team/*").splitlines()) == 2
     assert ok("images", "--format", "{{.Repository}}:{{.Tag}}").split() == [
         "my-flask-app:latest",
@@ -63,6 +64,28 @@ def test_images_are_filtered_and_formatted(ok: Ok, image_id: str) -> None:
     assert ok("images", "--format", r"table {{.ID}}\t{{.Tag}}").splitlines()[0].split() == ["IMAGE", "ID", "TAG"]
     assert [json.loads(line)["Tag"] for line in ok("images", "--format", "json").splitlines()] == ["latest", "v1"]
     assert len(ok("images", "--filter", "dangling=true").splitlines()) == 1
+
+
+def test_names_by_digest(ok: Ok, root: Path, image_id: str) -> None:
+    """As test_digests_alike sees them in docker, where there is one."""
+    images = Engine(root).store.images
+    first, second = (f"sha256:{letter * 64}" for letter in "ab")
+    for name in (f"app@{first}", f"app@{second}", f"other@{first}"):
+        images.add_digest(images.get(image_id).id, parse_reference(name))
+    rows = ("images", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}")
+    ok("tag", image_id, "app:1")
+    ok("rmi", "my-flask-app")
+    assert ok(*rows).splitlines() == [f"app 1 {first}", f"app 1 {second}", "other <none> "]
+    assert ok(*rows, "--digests").splitlines()[2:] == [f"other <none> {first}"]
+    assert ok("images", "--filter", "dangling=true", "-q") == ""
+    assert ok(*rows, "--digests", "app").splitlines() == [f"app 1 {first}", f"app 1 {second}"]
+    assert ok(*rows, "app:1", "--filter", "reference=other").splitlines() == ["app 1 <none>", "other <none> "]
+    assert json.loads(ok("inspect", "app:1"))[0]["RepoDigests"] == [f"app@{first}", f"app@{second}", f"other@{first}"]
+    untagged = [f"Untagged: app:1\nUntagged: app@{first}\nUntagged: app@{second}\n", f"Untagged: other@{first}\n"]
+    assert ok("rmi", "app:1") == untagged[0]
+    for words in ([], ["--filter", "dangling=true"], ["--filter", "dangling=false"], ["other"]):
+        assert ok("images", "--digests", *words).splitlines()[1].split()[:3] == ["other", "<none>", first], words
+    assert f"untagged: other@{first}\ndeleted: {image_id}\n" in ok("image", "prune", "--force")
 
 
 def test_history_shows_the_layer_of_each_step_latest_first(ok: Ok, image_id: str) -> None:

@@ -88,6 +88,37 @@ def test_a_layer_of_another_repository_is_mounted_instead_of_sent(ok: Ok, image_
     assert ok("push", "myusername/third").count(": Pushed") == 2
 
 
+def test_push_pull_and_from_record_the_digest_and_from_finds_it_without_the_registry(
+    ok: Ok, run: Run, image_id: str, app: Path, tmp_path: Path
+) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    (digest,) = re.findall(r"digest: (sha256:\w+)", ok("push", "myusername/my-flask-app"))
+    assert [line.split()[:3] for line in ok("images", "--digests", "myusername/*").splitlines()[1:]] == [
+        ["myusername/my-flask-app", "latest", digest]
+    ]
+    address = ok("registry", "status").split("Running: ")[1].split()[0]
+    name, pulling, building = f"{address}/myusername/my-flask-app", tmp_path / "pulling", tmp_path / "building"
+    by_digest = f"{name}@{digest}"
+    printed = ok("--root", pulling, "pull", f"{name}:latest@{digest}").splitlines()
+    assert printed[0] == f"{by_digest}: Pulling from myusername/my-flask-app"
+    assert printed[-3:] == [
+        f"Digest: {digest}", f"Status: Downloaded newer image for {by_digest}", f"{name}:latest@{digest}"
+    ]  # fmt: skip
+    (app / "Dockerfile").write_text(f"FROM {name}\nLABEL a=b\n")
+    ok("--root", building, "build", "-q", app)
+    for root in (pulling, building):
+        assert (
+            ok("--root", root, "inspect", "-f", "{{.Id}} {{.RepoDigests}}", by_digest) == f"{image_id} [{by_digest}]\n"
+        )
+    ok("registry", "stop")
+    for written in (by_digest, f"{name}:other@{digest}"):
+        (app / "Dockerfile").write_text(f"FROM {written}\nLABEL b={written}\n")
+        for root in (pulling, building):
+            ok("--root", root, "build", "-q", app)
+    refused = run("push", f"myusername/my-flask-app@{digest}")
+    assert (refused.exit_code, refused.stdout) == (1, "") and "cannot push a digest reference" in refused.stderr
+
+
 def test_a_pull_tells_what_it_fetched(ok: Ok, image_id: str, tmp_path: Path) -> None:
     ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
     ok("push", "-q", "myusername/my-flask-app")

@@ -101,6 +101,49 @@ def test_a_name_takes_the_index_along_and_another_image_takes_its_place(images: 
         images.index_of("nosuch")
 
 
+@pytest.mark.parametrize("way", ["tag", "build", "untag"])
+def test_an_image_that_loses_its_name_keeps_its_index(images: ImageStore, several: Several, way: str) -> None:
+    image_id = loaded(images, several.archive("app:1")).image.id
+    match way:
+        case "tag":
+            images.tag(build(images).id, "app:1")
+        case "build":
+            build(images, "app:1")
+        case "untag":
+            images.untag("app:1")
+    age(images)
+    collect(images.layers, images.roots())
+    image = images.get(image_id)
+    images.put(image.config.to_json(), image.config.diff_ids)
+    assert_whole(images, several, image_id)
+    assert {"": several.digest}.items() <= listed(images).items()
+    images.tag(image_id, "found:again")
+    assert_whole(images, several, "found:again")
+    assert listed(images)["found:again"] == several.digest and "" not in listed(images)
+    images.remove(image_id, force=True)
+    collect(images.layers, images.roots())
+    assert several.digest not in images.content.walk()
+
+
+def test_a_name_by_digest_keeps_the_index_too(images: ImageStore, several: Several) -> None:
+    image_id = loaded(images, several.archive("app:1")).image.id
+    by_digest = parse_reference(f"app@{several.digest}")
+    images.add_digest(image_id, by_digest, images.index_of("app:1"))
+    assert listed(images) == {"app:1": several.digest}, "what has a name is not listed without one"
+    build(images, "app:1")
+    assert_whole(images, several, str(by_digest))
+    assert listed(images)[""] == several.digest
+    out = io.BytesIO()
+    save_oci(images, [str(by_digest)], out)
+    assert several.digest[7:].encode() in out.getvalue()
+
+
+def listed(images: ImageStore) -> dict[str, str]:
+    """What index.json tells other tools: digests by name, "" for what has none."""
+    found = json.loads((images.content.root / "index.json").read_bytes())["manifests"]
+    return {one.get("annotations", {}).get(media_types.REFERENCE_NAME, ""): one["digest"] for one in found}
+
+
 def test_a_sweep_spares_all_platforms_until_the_last_name_goes(images: ImageStore, several: Several) -> None:
     loaded(images, several.archive("app:1"))
     images.tag("app:1", "app:2")

@@ -141,6 +141,22 @@ def test_a_name_by_digest(images: ImageStore) -> None:
     assert images.get(f"app:anything@{sha256(b'from the registry')}") == image
 
 
+def test_a_digest_that_a_registry_knows_the_image_by(images: ImageStore) -> None:
+    image, name = build(images, "app"), parse_reference(f"app@{sha256(b'from the registry')}")
+    for _ in range(2):
+        images.add_digest(image.id, name)
+    known = images.get("app")
+    assert known.digests == (name,) and known.tagged_at == image.tagged_at, "it is no tag"
+    images.untag("app")
+    assert images.get(str(name)).dangling and names_in_index(images) == ["-"]
+    other = build(images, content=b"other")
+    images.add_digest(other.id, name)
+    assert images.get(str(name)).id == other.id and not images.get(image.id).digests
+    images.remove(image.id)
+    images.add_digest(image.id, name)
+    assert images.get(str(name)).id == other.id, "an image that is gone gets no names"
+
+
 def test_an_image_without_its_layers_is_refused(images: ImageStore) -> None:
     missing = DiffID(sha256(b"missing"))
     with pytest.raises(ContentError, match="is not in the store"):

@@ -52,7 +52,7 @@ def test_push_and_pull_with_debians_registry(debian_registry: str, tmp_path: Pat
         _, pushed = drive(push(client, reference, manifest, here.content, here.layers))
         _, pulled = drive(pull(client, reference, there.content, there.layers, Platform("amd64", "linux")))
         assert client.tags("alice/app") == ["latest"]
-    assert pulled.digest == pushed.digest
+    assert pulled.manifest.digest == pushed.digest
 
 
 def test_a_redirect_to_a_blob_store_carries_no_credentials_and_logs_no_signature(tmp_path: Path) -> None:

@@ -66,6 +66,48 @@ def test_a_plain_pull_takes_the_image_of_this_machine_alone(pusher: Engine, pull
     assert len([digest for digest in layers if puller.store.content.has(digest)]) == 1
 
 
+def test_every_manifest_is_fetched_once(pusher: Engine, puller: Engine, name: str) -> None:
+    pusher.shipping.push(name, ignore)
+    requests = puller.shipping.pull(name, ignore, all_platforms=True).requests
+    asked = [one.path.rpartition("/")[2] for one in requests if "/manifests/" in one.path]
+    entries = [one["digest"] for one in json.loads(SEVERAL.blobs[SEVERAL.digest])["manifests"]]
+    assert sorted(asked) == sorted(["1", *entries])
+    again = [one.path for one in puller.shipping.pull(name, ignore, all_platforms=True).requests]
+    assert [path.rpartition("/")[2] for path in again] == ["1"], "all else is here"
+
+
+def test_the_digest_is_that_of_the_index(pusher: Engine, puller: Engine, name: str) -> None:
+    by_digest = f"{name.removesuffix(':1')}@{SEVERAL.digest}"
+    pusher.shipping.push(name, ignore)
+    assert list(map(str, pusher.store.images.get(name).digests)) == [by_digest]
+    assert_whole(pusher.store.images, SEVERAL, by_digest)
+    pulled = puller.shipping.pull(name, ignore)
+    assert pulled.digest == SEVERAL.digest and list(map(str, pulled.image.digests)) == [by_digest]
+    assert puller.store.images.index_of(by_digest) is None, "only one of its images was pulled"
+    again = puller.shipping.pull(by_digest, ignore)
+    assert not again.newer and again.image == pulled.image
+
+
+def test_what_was_pulled_whole_stays_so(pusher: Engine, puller: Engine, name: str) -> None:
+    pusher.shipping.push(name, ignore)
+    puller.shipping.pull(name, ignore, all_platforms=True)
+    puller.shipping.pull(name, ignore)
+    assert_whole(puller.store.images, SEVERAL, name)
+
+
+def test_a_tag_that_has_moved_leaves_the_index_to_its_digest(pusher: Engine, puller: Engine, name: str) -> None:
+    by_digest = f"{name.removesuffix(':1')}@{SEVERAL.digest}"
+    pusher.shipping.push(name, ignore)
+    puller.shipping.pull(name, ignore, all_platforms=True)
+    other = Several("amd64", "arm64", "riscv64")
+    load(pusher.store.images, io.BytesIO(other.archive(name)))
+    pusher.shipping.push(name, ignore)
+    puller.shipping.pull(name, ignore, all_platforms=True)
+    images = puller.store.images
+    assert_whole(images, other, name)
+    assert_whole(images, SEVERAL, by_digest)
+
+
 def test_an_index_of_which_something_was_lost_is_not_pushed(pusher: Engine, name: str) -> None:
     lost = next(digest for digest, data in SEVERAL.blobs.items() if data.startswith(b"\x1f\x8b"))
     pusher.store.content.path(lost).unlink()

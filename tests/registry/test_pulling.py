@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from stranger import Hub, hub, stranger
 from test_transfer import run as drive
 
+from dockersim.digest import sha256
 from dockersim.errors import ContentError, DockersimError, ImageError
 from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, Platform, media_types, parse_reference
 from dockersim.registry import (
@@ -142,7 +143,9 @@ def test_a_foreign_layer_of_a_whole_index_is_fetched_where_its_maker_says(regist
         index = Index((entry,))
         registry.put("all", index.to_json(), index.media_type)
         with RegistryClient(endpoint_of(registry.address, Settings()), None, MemoryLog()) as client:
-            list(pull_index(client, parse_reference(f"{registry.address}/alice/app:all"), there.content))
+            there.content.put(index.to_json())
+            named = Descriptor(index.media_type, sha256(index.to_json()), len(index.to_json()))
+            list(pull_index(client, parse_reference(f"{registry.address}/alice/app:all"), named, there.content))
     assert there.content.read(manifest.layers[0].digest) == blob
 
 
@@ -214,7 +217,7 @@ def test_a_layer_that_is_in_an_image_twice_is_moved_once(registry: Hub, server: 
     with RegistryClient(endpoint_of(server.registry, Settings()), None, log) as client:
         drive(push(client, name, manifest, made.content, made.layers))
         events, found = drive(pull(client, name, there.content, there.layers, AMD64))
-    assert len(Manifest.from_json(there.content.read(found.digest)).layers) == 3
+    assert len(Manifest.from_json(there.content.read(found.manifest.digest)).layers) == 3
     assert sum(isinstance(event, LayerPulled) for event in events) == 2
     assert [event.method for event in log.events].count("POST") == 3  # two layers and the config
 
@@ -295,4 +298,4 @@ def test_a_pull_that_nobody_listens_to_any_more_leaves_nothing_half_done(registr
         assert not list(there.content.root.glob("ingest/*"))
         events, found = drive(pull(client, reference, there.content, there.layers, AMD64))
     kinds = {type(event) for event in events}
-    assert there.content.has(found.digest) and kinds <= {LayerExists, LayerPulled, Progress} | kinds
+    assert there.content.has(found.manifest.digest) and kinds <= {LayerExists, LayerPulled, Progress} | kinds

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 from image import Store
 
+from dockersim.digest import sha256
 from dockersim.errors import AccessDenied, ContentError, ImageError
 from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, Platform, parse_reference
 from dockersim.registry import (
@@ -38,9 +39,10 @@ AMD64 = Platform("amd64", "linux")
 ALICE = Credentials("alice", "wonderland")
 APP = parse_reference("alice/app")
 Event = TypeVar("Event")
+Result = TypeVar("Result")
 
 
-def run(events: Generator[Event, None, Descriptor]) -> tuple[list[Event], Descriptor]:
+def run(events: Generator[Event, None, Result]) -> tuple[list[Event], Result]:
     seen = []
     while True:
         try:
@@ -60,8 +62,8 @@ def test_push_then_pull_into_another_store_keeps_the_image_id(server: Address, t
     with client_of(server) as client:
         pushed_events, pushed = run(push(client, APP, manifest, here.content, here.layers))
         pulled_events, pulled = run(pull(client, APP, there.content, there.layers, AMD64))
-    assert pulled.digest == pushed.digest
-    arrived = Manifest.from_json(there.content.read(pulled.digest))
+    assert pulled.named.digest == pulled.manifest.digest == pushed.digest
+    arrived = Manifest.from_json(there.content.read(pulled.manifest.digest))
     assert arrived.config == manifest.config
     diff_ids = ImageConfig.from_json(there.content.read(arrived.config.digest)).diff_ids
     assert [there.content.read(diff_id) for diff_id in diff_ids] == [here.content.read(one) for one in diff_ids]
@@ -138,7 +140,8 @@ def test_an_index_gives_the_image_of_this_machine(server: Address, tmp_path: Pat
         index = Index(tuple(entries))
         client.put_manifest("alice/app", "latest", index.to_json(), index.media_type)
         _, pulled = run(pull(client, APP, there.content, there.layers, AMD64))
-        assert pulled.digest == entries[1].digest
+        assert pulled.manifest.digest == entries[1].digest
+        assert pulled.named.digest == sha256(index.to_json()), "by which the registry knows the name"
         with pytest.raises(ImageError, match=r"no matching manifest for linux/s390x.*linux/amd64, linux/arm64"):
             run(pull(client, APP, there.content, there.layers, Platform("s390x", "linux")))
 

@@ -174,6 +174,8 @@ def test_transfers_are_told_in_dockers_words() -> None:
     assert pushed(ManifestPut("latest", DIGEST, 528)) == f"latest: digest: {DIGEST} size: 528"
     fetched = pull_status(ManifestFetched("me/app:v1", DIGEST, 1, "x"), "me/app")
     assert fetched is not None and fetched.line == "v1: Pulling from me/app"
+    by_digest = pull_status(ManifestFetched(f"ubuntu@{DIGEST}", DIGEST, 1, "x"), "library/ubuntu")
+    assert by_digest is not None and by_digest.line == f"docker.io/library/ubuntu@{DIGEST}: Pulling from library/ubuntu"
     complete = pull_status(LayerPulled(DIFF, DIGEST, 5), "me/app")
     assert complete is not None and complete.line == "bbbbbbbbbbbb: Pull complete"
 

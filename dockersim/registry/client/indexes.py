@@ -14,13 +14,12 @@ from dockersim.errors import ContentError
 from dockersim.images.indexes import DEEPEST_INDEX, blobs_of
 from dockersim.oci import Descriptor, Index, Manifest, Reference, media_types
 from dockersim.registry.client.connection import RegistryClient
-from dockersim.registry.client.pull import fetch_layer
+from dockersim.registry.client.pull import entry_of, fetch_layer
 from dockersim.registry.client.push import send_blob
 from dockersim.registry.events import (
     LayerExists,
     LayerPreparing,
     LayerPulled,
-    ManifestFetched,
     ManifestPut,
     PullEvent,
     PushEvent,
@@ -50,20 +49,15 @@ def push_index(
 
 
 def pull_index(
-    client: RegistryClient, reference: Reference, content: ContentStore
-) -> Generator[PullEvent, None, Descriptor | None]:
-    """Pull all that a name stands for; return the index, None if the name stands for a single image.
+    client: RegistryClient, reference: Reference, index: Descriptor, content: ContentStore
+) -> Generator[PullEvent, None, None]:
+    """Pull all that an index leads to; it is in ``content`` itself, as ``pull`` leaves it.
 
     May be repeated: what is here is not fetched again. Raises NotInRegistry, AccessDenied, RegistryError, ContentError.
     """
-    name = reference.resolvable()
-    index, data = client.fetch_manifest(name.repository, name.digest or name.tag)
-    if index.media_type not in media_types.INDEXES:
-        return None
-    yield ManifestFetched(name.familiar(), index.digest, index.size, index.media_type)
-    yield from _pull_entries(client, name, data, content, 0, set())
-    content.put(data)  # last: an index in the store means all its images
-    return index
+    data = content.read(index.digest)
+    yield from _pull_entries(client, reference.resolvable(), data, content, 0, set())
+    content.put(data)  # again, as a slow pull outlives what sweeps spare as young
 
 
 def _pull_entries(
@@ -75,8 +69,8 @@ def _pull_entries(
         if entry.digest in seen:
             continue
         seen.add(entry.digest)
-        found, data = client.fetch_manifest(name.repository, entry.digest)
-        if found.media_type in media_types.INDEXES:
+        data = entry_of(client, name, entry, content)
+        if entry.media_type in media_types.INDEXES:
             yield from _pull_entries(client, name, data, content, depth + 1, seen)
         else:
             manifest = Manifest.from_json(data)

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Final
 
-from msgspec.structs import replace
+from msgspec import Struct
 
 from dockersim.content import ContentStore, LayerStore
 from dockersim.digest import DiffID
@@ -41,26 +41,39 @@ _STEP: Final = 1 << 20
 """Bytes after which progress is told again."""
 
 
+class Arrived(Struct, frozen=True):
+    """What came of a pull: ``named`` is what the name stands for in the registry, which may be an index.
+
+    ``manifest`` is the image's.
+    """
+
+    named: Descriptor
+    manifest: Descriptor
+
+
 def pull(
     client: RegistryClient,
     reference: Reference,
     content: ContentStore,
     layers: LayerStore,
     platform: Platform,
-) -> Generator[PullEvent, None, Descriptor]:
-    """Pull ``reference`` for ``platform``; yield what happens, return the descriptor of the image's manifest.
+) -> Generator[PullEvent, None, Arrived]:
+    """Pull ``reference`` for ``platform``; yield what happens. An index that is met on the way is kept in ``content``.
 
     May be repeated: what is here is not fetched again. Raises NotInRegistry, AccessDenied, RegistryError,
     ContentError, and ImageError for an image of another platform.
     """
     name = reference.resolvable()
-    found, data = client.fetch_manifest(name.repository, name.digest or name.tag)
-    yield ManifestFetched(name.familiar(), found.digest, found.size, found.media_type)
+    named, data = client.fetch_manifest(name.repository, name.digest or name.tag)
+    yield ManifestFetched(name.familiar(), named.digest, named.size, named.media_type)
+    found = named
     for _ in range(DEEPEST_INDEX):
         if found.media_type not in media_types.INDEXES:
             break
         content.put(data)
-        found, data = _fetch_chosen(client, name, choose(Index.from_json(data), platform, name.familiar()))
+        chosen = choose(Index.from_json(data), platform, name.familiar())
+        data = entry_of(client, name, chosen, content)
+        found = Descriptor(chosen.media_type, chosen.digest, len(data))
     if found.media_type not in media_types.MANIFESTS:
         raise ContentError(f"{name.familiar()} is not an image but {found.media_type}")
     manifest = Manifest.from_json(data)
@@ -77,14 +90,16 @@ def pull(
     _fetch_config(client, name, manifest, content)
     # Last, as in a push: a manifest in the store means a whole image.
     content.put(data)
-    return found
+    return Arrived(named, found)
 
 
-def _fetch_chosen(client: RegistryClient, name: Reference, chosen: Descriptor) -> tuple[Descriptor, bytes]:
-    found, data = client.fetch_manifest(name.repository, chosen.digest)
-    if found.size != chosen.size:
-        raise ContentError(f"manifest {chosen.digest} has {found.size} bytes, its index says {chosen.size}")
-    return replace(found, media_type=chosen.media_type), data
+def entry_of(client: RegistryClient, name: Reference, entry: Descriptor, content: ContentStore) -> bytes:
+    """Give a manifest, or an index, that an index lists; it is fetched unless it is here."""
+    here = content.keep(entry.digest)
+    data = content.read(entry.digest) if here else client.fetch_manifest(name.repository, entry.digest)[1]
+    if len(data) != entry.size:
+        raise ContentError(f"manifest {entry.digest} has {len(data)} bytes, its index says {entry.size}")
+    return data
 
 
 def _fetch_config(client: RegistryClient, name: Reference, manifest: Manifest, content: ContentStore) -> ImageConfig:
