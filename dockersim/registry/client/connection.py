@@ -82,10 +82,10 @@ class RegistryClient:
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         """Ask to take a blob over from another repository; False if it must be sent, a no being no more than that."""
         query = urlencode({"mount": digest, "from": self.endpoint.prefix + source})
-        scope = self.scope(repository, push=True)
+        scope = f"{self.scope(repository, push=True)} {self.scope(source)}"
         url = f"{self._at(repository)}/blobs/uploads/?{query}"
         try:
-            answer = self.expect(self.request("POST", url, f"{scope} {self.scope(source)}"), repository, 201, 202)
+            answer = self.expect(self.request("POST", url, scope), repository, 201, 202)
         except Unreachable:
             raise
         except RegistryError:

@@ -51,6 +51,8 @@ class Exchange:
         self._tokens = Tokens(endpoint, credentials, self._once)
         self._http: httpx.Client | None = None
         self._lock = threading.Lock()
+        self._begun: set[str] = set()
+        self._beginning = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -68,7 +70,10 @@ class Exchange:
         content: bytes | None = None,
     ) -> Answer:
         """Make a request and read its answer, which must be small; raise Unreachable if none comes."""
-        with self.stream(method, url, scope=scope, headers=headers, content=content) as answer:
+        with (
+            self._alone(method, scope),
+            self.stream(method, url, scope=scope, headers=headers, content=content) as answer,
+        ):
             return _read(answer)
 
     @contextmanager
@@ -104,6 +109,22 @@ class Exchange:
         if answer.status == 401:
             raise AccessDenied(f"{self.endpoint.title}: {message_of(answer) or WRONG}")
         return granted
+
+    @contextmanager
+    def _alone(self, method: str, scope: str) -> Iterator[None]:
+        """Let the first POST of a scope, which opens an upload, go before all others.
+
+        Where everybody may look, it is the first to be refused; the others then have the token that it fetched.
+        """
+        if method == "POST" and scope not in self._begun:
+            with self._beginning:
+                if scope not in self._begun:
+                    try:
+                        yield
+                    finally:
+                        self._begun.add(scope)
+                    return
+        yield
 
     @contextmanager
     def _follow(
