@@ -27,6 +27,11 @@ _ACCEPT: Final = ", ".join(
     (media_types.INDEX, media_types.MANIFEST, media_types.DOCKER_INDEX, media_types.DOCKER_MANIFEST)
 )
 
+MOST_PAGES: Final = 1000
+LONGEST_LISTING: Final = 64 * 1024 * 1024
+"""Pages and bytes of one listing: 100,000 entries where a registry gives 100 at a time, and 500,000 of the longest tags
+where it gives more. Without an end, a registry whose next page is always another one would be read for ever."""
+
 _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 """What an image can be named by (image-spec, descriptor.md, "Registered algorithms")."""
 
@@ -143,17 +148,23 @@ class RegistryClient:
 
     def tags(self, repository: str) -> list[str]:
         """List all tags; raise NotInRegistry."""
-        return list(self._listing(f"{self._at(repository)}/tags/list", "tags", self.scope(repository), repository))
+        what = f"the tags of {repository}"
+        return list(self._listing(f"{self._at(repository)}/tags/list", "tags", self.scope(repository), what))
 
     def catalog(self) -> list[str]:
         """List all repositories, where the registry lets one (Docker Hub does not)."""
         return list(self._listing("/v2/_catalog", "repositories", "registry:catalog:*", "the catalogue"))
 
     def _listing(self, url: str, key: str, scope: str, what: str) -> Iterator[str]:
-        seen = set[str]()
+        seen, size = set[str](), 0
         while url and url not in seen:  # pages may lead round in a circle
             seen.add(url)
             answer = self.expect(self.request("GET", url, scope), what, 200)
+            size += len(answer.body)
+            if len(seen) > MOST_PAGES or size > LONGEST_LISTING:
+                raise RegistryError(
+                    f"{self.endpoint.title} lists {what} without end: given up after {len(seen)} pages, {size} bytes"
+                )
             entries = answer.document().get(key)
             yield from map(str, entries if isinstance(entries, list) else [])
             link = answer.header("link")

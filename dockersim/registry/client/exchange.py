@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -20,7 +21,7 @@ from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.credentials import Credentials
 from dockersim.registry.client.discretion import keep_secrets_out_of_logs
 from dockersim.registry.client.endpoint import Endpoint, is_loopback, origin_of
-from dockersim.registry.client.refusals import message_of, unreachable
+from dockersim.registry.client.refusals import message_of, no_address, unreachable
 from dockersim.registry.client.tokens import WRONG, Granted, Tokens
 from dockersim.registry.wire import WireEvent, WireLog
 
@@ -163,7 +164,7 @@ class Exchange:
         except httpx.HTTPError as error:
             raise unreachable(self.endpoint, error, answered=bool(status)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that no name server can be asked for
-            raise RegistryError(f"{self.endpoint.title} sent an address that is none") from error
+            raise no_address(self.endpoint, url) from error
         finally:
             where = urlsplit(url)
             self.log.record(
@@ -186,14 +187,8 @@ class Exchange:
 
     def _safe(self, base: str, where: str) -> str:
         """Find out where a Location leads, relative or not; raise RegistryError if TLS ends on the way."""
-        try:
-            target = urljoin(base, where)
-        except ValueError:
-            target = ""
-        scheme, host, _ = origin_of(target)
-        if not host:
-            raise RegistryError(f"{self.endpoint.title} sent an address that is none")
-        if scheme != "https" and base.startswith("https:"):
+        target = _joined(self.endpoint, base, where)
+        if origin_of(target)[0] != "https" and base.startswith("https:"):
             raise RegistryError(f"{self.endpoint.title} redirects to a place without TLS; refused")
         return target
 
@@ -213,6 +208,18 @@ class Exchange:
             return self._http
 
 
+def _joined(endpoint: Endpoint, base: str, where: str) -> str:
+    """Read an address that the registry sent, relative or not; raise RegistryError if it is none."""
+    try:
+        target = urljoin(base, where)
+    except ValueError:
+        target = ""
+    scheme, host, _ = origin_of(target)
+    if scheme not in ("http", "https") or not host:
+        raise no_address(endpoint, where)
+    return target
+
+
 def _made(endpoint: Endpoint) -> httpx.Client:
     import httpx
 
@@ -224,6 +231,7 @@ def _made(endpoint: Endpoint) -> httpx.Client:
             # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
             verify=_trusted(needed=not is_near or endpoint.url.startswith("https:")),
             trust_env=not is_near,
+            event_hooks={"response": [partial(_check_location, endpoint)]},
         )
     except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
         # The library's complaint about an address may quote a piece of its password.
@@ -232,6 +240,19 @@ def _made(endpoint: Endpoint) -> httpx.Client:
             f"cannot make connections as the environment says: {reason}",
             hint="look at SSL_CERT_FILE, SSL_CERT_DIR, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
         ) from error
+
+
+def _check_location(endpoint: Endpoint, response: httpx.Response) -> None:
+    """Read where a redirect leads before httpx does: it gives up the whole answer over an address it cannot read."""
+    import httpx
+
+    if not response.has_redirect_location:
+        return
+    where = response.headers["location"]
+    try:
+        _ = httpx.URL(_joined(endpoint, str(response.url), where)).host
+    except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that no name server can be asked for
+        raise no_address(endpoint, where) from error
 
 
 def _trusted(*, needed: bool) -> ssl.SSLContext:
