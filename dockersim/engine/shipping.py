@@ -38,6 +38,7 @@ from dockersim.registry import (
     PushEvent,
     RegistryClient,
     Settings,
+    Warnings,
     WireEvent,
     endpoint_of,
     ensure_running,
@@ -82,7 +83,10 @@ class Pulled(Struct, frozen=True):
 
 
 class Shipping:
-    """Sends images to registries and fetches them. ``platform`` is the one that is wanted, ``linux/amd64`` say."""
+    """Sends images to registries and fetches them. ``platform`` is the one that is wanted, ``linux/amd64`` say.
+
+    ``warnings`` is what registries have warned of meanwhile.
+    """
 
     def __init__(self, store: Store, environment: Mapping[str, str], platform: str) -> None:
         self._store = store
@@ -91,6 +95,7 @@ class Shipping:
         self._platform = parse_platform(platform)
         self._whereabouts = Whereabouts(store.root / "whereabouts.json")
         self.registry_root = store.root / "registry"
+        self.warnings = Warnings()
 
     # ------------------------------------------------------------ push and pull
 
@@ -186,7 +191,7 @@ class Shipping:
         # which only its owner can read. Logins that docker has kept are used, never changed.
         endpoint = self.endpoint(registry or DOCKER_HUB)
         credentials = Credentials(user, password)
-        with RegistryClient(endpoint, credentials, MemoryLog()) as client:
+        with RegistryClient(endpoint, credentials, MemoryLog(), warnings=self.warnings) as client:
             granted = client.login()
         self.credentials.save(endpoint.credential_key, credentials)
         return endpoint, granted
@@ -243,7 +248,7 @@ class Shipping:
         return address.registry if address else ""
 
     def _client(self, endpoint: Endpoint, log: MemoryLog) -> RegistryClient:
-        return RegistryClient(endpoint, self.credentials_for(endpoint), log)
+        return RegistryClient(endpoint, self.credentials_for(endpoint), log, warnings=self.warnings)
 
 
 def _keeping(sink: Callable[[Happened], None]) -> tuple[Callable[[Happened], None], list[Happened]]:

@@ -21,6 +21,7 @@ from dockersim.registry.client.patience import Patience, Pause
 from dockersim.registry.client.refusals import PASSING, Interrupted, Unreachable, refused
 from dockersim.registry.client.tokens import Granted
 from dockersim.registry.client.uploads import upload
+from dockersim.registry.client.warnings import Warnings
 from dockersim.registry.wire import WireLog
 
 _ACCEPT: Final = ", ".join(
@@ -37,13 +38,22 @@ _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 
 
 class RegistryClient:
-    """A client of one registry. A context manager; threads may share it. ``pause`` waits between two attempts."""
+    """A client of one registry. A context manager; threads may share it.
+
+    ``pause`` waits between two attempts; ``warnings`` keeps what the registry warns of.
+    """
 
     def __init__(
-        self, endpoint: Endpoint, credentials: Credentials | None, log: WireLog, *, pause: Pause = time.sleep
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None,
+        log: WireLog,
+        *,
+        pause: Pause = time.sleep,
+        warnings: Warnings | None = None,
     ) -> None:
         self.endpoint = endpoint
-        self._exchange = Exchange(endpoint, credentials, log)
+        self._exchange = Exchange(endpoint, credentials, log, warnings)
         self.pause = pause
 
     def __enter__(self) -> Self:

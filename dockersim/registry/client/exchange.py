@@ -23,6 +23,7 @@ from dockersim.registry.client.discretion import keep_secrets_out_of_logs
 from dockersim.registry.client.endpoint import Endpoint, is_loopback, origin_of
 from dockersim.registry.client.refusals import message_of, no_address, unreachable
 from dockersim.registry.client.tokens import WRONG, Granted, Tokens
+from dockersim.registry.client.warnings import Warnings
 from dockersim.registry.wire import WireEvent, WireLog
 
 if TYPE_CHECKING:
@@ -46,8 +47,11 @@ _KEEP_METHOD: Final = frozenset({307, 308})
 class Exchange:
     """Talks to one registry. ``close`` it. Threads may share it."""
 
-    def __init__(self, endpoint: Endpoint, credentials: Credentials | None, log: WireLog) -> None:
+    def __init__(
+        self, endpoint: Endpoint, credentials: Credentials | None, log: WireLog, warnings: Warnings | None = None
+    ) -> None:
         self.endpoint = endpoint
+        self._warnings = warnings or Warnings()
         self.log = log
         self._tokens = Tokens(endpoint, credentials, self._once)
         self._http: httpx.Client | None = None
@@ -158,6 +162,8 @@ class Exchange:
                 status = response.status_code
                 pieces = _counted(response.iter_raw(), count)
                 answer = Answer(status, dict(response.headers), pieces=pieces, url=url)
+                if self._is_own(url):
+                    self._warnings.take(self.endpoint.title, answer.header("warning"))
                 # What is read here is small: an error's body, or nothing.
                 small = method != "GET" or not answer.is_success
                 yield replace(answer, body=b"".join(_at_most(pieces))) if small else answer
