@@ -16,7 +16,7 @@ from dockersim.oci import Descriptor, media_types
 from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.credentials import Credentials
 from dockersim.registry.client.endpoint import Endpoint
-from dockersim.registry.client.exchange import Exchange
+from dockersim.registry.client.exchange import SLOWEST_CONNECT, Exchange
 from dockersim.registry.client.patience import Patience, Pause
 from dockersim.registry.client.refusals import PASSING, Interrupted, Unreachable, refused
 from dockersim.registry.client.tokens import Granted
@@ -40,7 +40,7 @@ _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 class RegistryClient:
     """A client of one registry. A context manager; threads may share it.
 
-    ``pause`` waits between two attempts; ``warnings`` keeps what the registry warns of.
+    ``pause`` waits between two attempts; ``warnings`` keeps what the registry warns of; ``connect`` is in seconds.
     """
 
     def __init__(
@@ -51,9 +51,10 @@ class RegistryClient:
         *,
         pause: Pause = time.sleep,
         warnings: Warnings | None = None,
+        connect: float = SLOWEST_CONNECT,
     ) -> None:
         self.endpoint = endpoint
-        self._exchange = Exchange(endpoint, credentials, log, warnings)
+        self._exchange = Exchange(endpoint, credentials, log, warnings, connect)
         self.pause = pause
 
     def __enter__(self) -> Self:

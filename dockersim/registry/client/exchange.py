@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST_REDIRECTS: Final = 5
 
+SLOWEST_CONNECT: Final = 10.0
+"""Seconds that a registry may take to accept a connection."""
+
 LONGEST_DOCUMENT: Final = 4 * 1024 * 1024
 """Bytes of an answer that is read whole: the largest manifest that a registry takes (distribution-spec, "Pushing
 Manifests"), and the limit of containers/image for whatever is no blob."""
@@ -48,9 +51,15 @@ class Exchange:
     """Talks to one registry. ``close`` it. Threads may share it."""
 
     def __init__(
-        self, endpoint: Endpoint, credentials: Credentials | None, log: WireLog, warnings: Warnings | None = None
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None,
+        log: WireLog,
+        warnings: Warnings | None = None,
+        connect: float = SLOWEST_CONNECT,
     ) -> None:
         self.endpoint = endpoint
+        self._connect = connect
         self._warnings = warnings or Warnings()
         self.log = log
         self._tokens = Tokens(endpoint, credentials, self._once)
@@ -210,7 +219,7 @@ class Exchange:
         with self._lock:
             if self._http is None:
                 keep_secrets_out_of_logs()
-                self._http = _made(self.endpoint)
+                self._http = _made(self.endpoint, self._connect)
             return self._http
 
 
@@ -226,13 +235,13 @@ def _joined(endpoint: Endpoint, base: str, where: str) -> str:
     return target
 
 
-def _made(endpoint: Endpoint) -> httpx.Client:
+def _made(endpoint: Endpoint, connect: float) -> httpx.Client:
     import httpx
 
     is_near = is_loopback(urlsplit(endpoint.url).netloc)
     try:
         return httpx.Client(
-            timeout=httpx.Timeout(60, connect=10),
+            timeout=httpx.Timeout(60, connect=connect),
             headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
             # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
             verify=_trusted(needed=not is_near or endpoint.url.startswith("https:")),
