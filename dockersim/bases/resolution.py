@@ -24,7 +24,7 @@ STAND_IN_LABEL = "org.dockersim.stand-in"
 """The label of an image that is not the one its name promises; its value says what it is."""
 
 CONNECT_SECONDS = 3.0
-"""How long a registry may take to accept a connection before it counts as out of reach."""
+"""How long the practice registry, which need not have the image, may take to accept a connection of FROM."""
 
 REMEMBERED_SECONDS = 60.0
 """How long a registry that was out of reach is not asked again, so that not every build waits for it."""
@@ -90,6 +90,16 @@ def registry_title(registry: str) -> str:
     return "Docker Hub" if registry == DOCKER_HUB else registry
 
 
+class Unreachable(Protocol):
+    """A memory of the registries that are out of reach."""
+
+    def reason(self, registry: str) -> str | None:
+        """Return why ``registry`` is remembered to be out of reach, else None."""
+
+    def remember(self, registry: str, reason: str) -> None:
+        """Note that ``registry`` is out of reach now."""
+
+
 class UnreachableRegistries:
     """Remembers for a minute which registries were out of reach, on disk: each build is a process of its own.
 
@@ -135,10 +145,25 @@ class UnreachableRegistries:
             return
 
 
-class AskedOnce(Generic[ImageT_co]):
-    """A registry as a source that is not asked again within a minute of having been out of reach."""
+class UnreachableNow:
+    """Remembers which registries were out of reach for as long as it lives: a build, say."""
 
-    def __init__(self, source: ImageSource[ImageT_co], registry: str, unreachable: UnreachableRegistries) -> None:
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def reason(self, registry: str) -> str | None:
+        """Return why ``registry`` was out of reach, else None."""
+        return self._known.get(registry)
+
+    def remember(self, registry: str, reason: str) -> None:
+        """Note that ``registry`` is out of reach."""
+        self._known[registry] = reason
+
+
+class AskedOnce(Generic[ImageT_co]):
+    """A registry as a source that is not asked again while it is remembered to be out of reach."""
+
+    def __init__(self, source: ImageSource[ImageT_co], registry: str, unreachable: Unreachable) -> None:
         self._source = source
         self._registry = registry
         self._unreachable = unreachable

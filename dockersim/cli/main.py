@@ -235,6 +235,7 @@ def main(context: click.Context, root: Path | None, debug: bool) -> None:
     if context.obj is None:
         context.obj = Session()
         context.call_on_close(context.obj.close)
+    context.call_on_close(context.obj.tell_warnings)
     if root is not None:
         context.obj.root = root
     context.obj.debug = context.obj.debug or debug

@@ -51,6 +51,11 @@ class Session:
         for engine in self._made:
             engine.close()
 
+    def tell_warnings(self) -> None:
+        """Print what registries have warned of during this call, each once: on stderr, as docker does."""
+        for line in dict.fromkeys(line for engine in self._made for line in engine.registry_warnings):
+            self.note(line)
+
     @property
     def can_ask(self) -> bool:
         """Whether somebody is there to answer a question."""

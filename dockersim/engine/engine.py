@@ -315,6 +315,11 @@ class Engine:
 
         return Shipping(self.store, self.environment, machine_platform())
 
+    @property
+    def registry_warnings(self) -> tuple[str, ...]:
+        """What registries have warned of, a line each."""
+        return self.shipping.warnings.lines if "shipping" in self.__dict__ else ()
+
     def rungs(self) -> tuple[Rung, ...]:
         """Tell what each rung of the sandbox ladder is good for here."""
         from dockersim.sandbox.ladder import known_rungs

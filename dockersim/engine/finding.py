@@ -10,6 +10,7 @@ from dockersim.bases import (
     AskedOnce,
     ImageSource,
     Provenance,
+    UnreachableNow,
     UnreachableRegistries,
     advice,
     find_base,
@@ -99,6 +100,7 @@ class ImageFinder:
         self._tell = tell
         self._stand_ins = stand_ins
         self._shipping = shipping
+        self._unreachable = UnreachableNow()
 
     def find(self, request: ResolveImage) -> ResolvedImage:
         """Find the image, pulling or making it if need be. Raises ImageNotFound that says what to do."""
@@ -109,7 +111,12 @@ class ImageFinder:
         sources: list[ImageSource[Image]] = [
             LocalStore(self._store),
             ThisMachine(self._store, self._tell, stand_ins=False),
-            Registry(self._shipping, self._tell, "the practice registry", practice=True),
+            # Another registry may play it, and be down: one try a build, as whoever sets it right builds again.
+            AskedOnce(
+                Registry(self._shipping, self._tell, "the practice registry", practice=True),
+                "the practice registry",
+                self._unreachable,
+            ),
             AskedOnce(
                 Registry(self._shipping, self._tell, registry_title(reference.registry), practice=False),
                 reference.registry,

@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dockersim.bases import CONNECT_SECONDS
 from dockersim.content import Lease, lease
 from dockersim.engine.store import Store
 from dockersim.engine.whereabouts import Whereabouts
@@ -38,6 +39,7 @@ from dockersim.registry import (
     PushEvent,
     RegistryClient,
     Settings,
+    Warnings,
     WireEvent,
     endpoint_of,
     ensure_running,
@@ -49,6 +51,7 @@ from dockersim.registry import (
     running,
 )
 from dockersim.registry.client.endpoint import PRACTICE_KEY
+from dockersim.registry.client.exchange import SLOWEST_CONNECT
 
 Happened = TypeVar("Happened")
 Result = TypeVar("Result")
@@ -86,7 +89,10 @@ class Pulled(Struct, frozen=True):
 
 
 class Shipping:
-    """Sends images to registries and fetches them. ``platform`` is the one that is wanted, ``linux/amd64`` say."""
+    """Sends images to registries and fetches them. ``platform`` is the one that is wanted, ``linux/amd64`` say.
+
+    ``warnings`` is what registries have warned of meanwhile.
+    """
 
     def __init__(self, store: Store, environment: Mapping[str, str], platform: str) -> None:
         self._store = store
@@ -95,6 +101,7 @@ class Shipping:
         self._platform = parse_platform(platform)
         self._whereabouts = Whereabouts(store.root / "whereabouts.json")
         self.registry_root = store.root / "registry"
+        self.warnings = Warnings()
 
     # ------------------------------------------------------------ push and pull
 
@@ -135,31 +142,49 @@ class Shipping:
             endpoint = self.endpoint(DOCKER_HUB)
         else:
             endpoint = endpoint_of(reference.registry, replace(self._practising(), real_hub=True))
+        connect = CONNECT_SECONDS if practice else SLOWEST_CONNECT
         try:
-            return self._pull_from_any(reference, endpoint, sink, self._platform).image
+            return self._pull_from_any(reference, endpoint, sink, self._platform, connect=connect).image
         except NotInRegistry:
             return None
 
     def _pull_from_any(
-        self, reference: Reference, origin: Endpoint, sink: PullSink, platform: Platform, *, all_platforms: bool = False
+        self,
+        reference: Reference,
+        origin: Endpoint,
+        sink: PullSink,
+        platform: Platform,
+        *,
+        all_platforms: bool = False,
+        connect: float = SLOWEST_CONNECT,
     ) -> Pulled:
-        """Pull from the first mirror that has the image, or else from where it comes from."""
+        """Pull from the first mirror that has the image, or else from where it comes from.
+
+        ``connect`` is how many seconds the latter may take to accept a connection.
+        """
         for mirror in () if origin.is_practice else mirrors_of(origin.registry, self._settings):
             try:
                 return self._pull(reference, mirror, sink, platform, all_platforms=all_platforms)
             except (RegistryError, ContentError):
                 continue  # a mirror that fails is no news, as long as there is the origin
-        return self._pull(reference, origin, sink, platform, all_platforms=all_platforms)
+        return self._pull(reference, origin, sink, platform, all_platforms=all_platforms, connect=connect)
 
     def _pull(
-        self, reference: Reference, endpoint: Endpoint, sink: PullSink, platform: Platform, *, all_platforms: bool
+        self,
+        reference: Reference,
+        endpoint: Endpoint,
+        sink: PullSink,
+        platform: Platform,
+        *,
+        all_platforms: bool,
+        connect: float = SLOWEST_CONNECT,
     ) -> Pulled:
         store, log = self._store, MemoryLog()
         before = store.images.get(reference.canonical()).id if store.images.has(reference.canonical()) else ""
         show, kept = _keeping(sink)
         with lease(store.content) as protection:
             seen = _protecting(protection, show)
-            with self._client(endpoint, log) as client:
+            with self._client(endpoint, log, connect) as client:
                 arrived = _drain(pull(client, reference, store.content, store.layers, platform), seen)
                 named = arrived.named
                 if whole := all_platforms and named.media_type in media_types.INDEXES:
@@ -200,7 +225,7 @@ class Shipping:
         # which only its owner can read. Logins that docker has kept are used, never changed.
         endpoint = self.endpoint(registry or DOCKER_HUB)
         credentials = Credentials(user, password)
-        with RegistryClient(endpoint, credentials, MemoryLog()) as client:
+        with RegistryClient(endpoint, credentials, MemoryLog(), warnings=self.warnings) as client:
             granted = client.login()
         self.credentials.save(endpoint.credential_key, credentials)
         return endpoint, granted
@@ -256,8 +281,9 @@ class Shipping:
         address = running(self.registry_root) if self.registry_root.is_dir() else None
         return address.registry if address else ""
 
-    def _client(self, endpoint: Endpoint, log: MemoryLog) -> RegistryClient:
-        return RegistryClient(endpoint, self.credentials_for(endpoint), log)
+    def _client(self, endpoint: Endpoint, log: MemoryLog, connect: float = SLOWEST_CONNECT) -> RegistryClient:
+        credentials = self.credentials_for(endpoint)
+        return RegistryClient(endpoint, credentials, log, warnings=self.warnings, connect=connect)
 
 
 def _keeping(sink: Callable[[Happened], None]) -> tuple[Callable[[Happened], None], list[Happened]]:

@@ -81,6 +81,8 @@ class DockerMagics(Magics):
         try:
             finished = build.finish()
         finally:
+            for warning in engine.registry_warnings:
+                print(warning, flush=True)
             if build.findings:
                 print(f"\n{findings_summary(build.findings)}", flush=True)
             if build.steps:

@@ -31,6 +31,7 @@ from dockersim.registry.client.pull import pull
 from dockersim.registry.client.push import push
 from dockersim.registry.client.refusals import Interrupted, NotInRegistry, TooManyRequests, Unreachable
 from dockersim.registry.client.tokens import Granted
+from dockersim.registry.client.warnings import Warnings
 from dockersim.registry.events import (
     ConfigSent,
     LayerExists,
@@ -78,6 +79,7 @@ __all__ = [
     "Settings",
     "TooManyRequests",
     "Unreachable",
+    "Warnings",
     "WireEvent",
     "WireLog",
     "collect",

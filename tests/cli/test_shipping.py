@@ -15,10 +15,12 @@ from click.testing import CliRunner
 
 from dockersim import Engine
 from dockersim.cli.main import main
+from dockersim.cli.session import Session
 from dockersim.oci import ContainerConfig, ImageConfig, parse_reference
 from dockersim.registry import stop
 from dockersim.registry.server.service import make_app
 from tests.registry.servers import serving
+from tests.registry.stranger import stranger
 
 from .conftest import Run
 
@@ -324,6 +326,26 @@ def test_another_registry_can_be_the_practice_registry(
         ok("rmi", "myusername/my-flask-app")
         assert "Image is up to date" not in ok("pull", "myusername/my-flask-app")
         assert ok("logout").strip() == f"Removing login credentials for {address.registry}"
+
+
+@pytest.mark.parametrize("command", ["pull", "build"])
+def test_what_a_registry_warns_of_is_told_once_beside_the_output(run: Run, tmp_path: Path, command: str) -> None:
+    with stranger(lambda ask: ask.say(404, Warning='299 - "closing\x1b down"')) as (address, seen):
+        (tmp_path / "Dockerfile").write_text(f"FROM {address}/one\nFROM {address}/two\nCOPY --from=0 / /\n")
+        failed = run(command, f"{address}/alice/app" if command == "pull" else tmp_path)
+        assert failed.exit_code == 1 and seen
+        lines = failed.stderr.splitlines()
+        assert [line for line in lines if "closing" in line] == [f"WARNING: {address} says: closing\\x1b down"]
+        assert "closing" not in failed.stdout
+
+
+def test_in_a_notebook_the_warning_of_a_registry_stands_in_the_output(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with stranger(lambda ask: ask.say(404, Warning='299 - "closing down"')) as (address, _):
+        session = Session(tmp_path / "root", notebook=True)
+        assert main.main(["pull", f"{address}/alice/app"], "docker", standalone_mode=False, obj=session) == 1
+    assert f"WARNING: {address} says: closing down\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("server", ["https://index.docker.io/v1/", "docker.io", "https://docker.io/"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,14 @@ from msgspec import Struct
 
 from dockersim import Engine
 from dockersim.errors import AccessDenied, ImageNotFound, RegistryError
+from dockersim.oci import parse_reference
 from dockersim.registry.server.service import make_app
 from dockersim.solver import CacheMoved, Event, State
 from tests.peers import needs
 from tests.registry.certificates import make_certificates
 from tests.registry.conftest import debian_registry
 from tests.registry.servers import docker_registry, serving
+from tests.registry.stranger import stranger
 
 __all__ = ["debian_registry"]  # a fixture
 
@@ -125,6 +129,34 @@ def test_one_that_is_down_is_told_and_docker_hub_is_asked(tmp_path: Path, contex
         engine.shipping.pull("alice/app", lambda event: None)
     with pytest.raises(ImageNotFound, match=r"the practice registry cannot be reached .*; Docker Hub"):
         build(engine, context, AGAIN)
+
+
+def test_one_that_has_trouble_is_asked_once_a_build(tmp_path: Path, context: Path) -> None:
+    with stranger(lambda ask: ask.say(500)) as (down, seen), serving(make_app(tmp_path / "theirs")) as mirror:
+        there = Engine(tmp_path / "there", environment={"DOCKERSIM_REGISTRY": mirror.registry})
+        for name in ("one", "two"):
+            build(there, context, tags=[f"alice/{name}"])
+            there.shipping.push(f"alice/{name}", lambda event: None)
+        here = Engine(tmp_path / "here", environment={"DOCKERSIM_REGISTRY": down, "DOCKERSIM_MIRRORS": mirror.registry})
+        _, said = build(here, context, "FROM alice/one AS one\nFROM alice/two\nCOPY --from=one /app /one\n")
+        assert len(seen) == 1 and "the practice registry cannot be reached" in "".join(map(str, said))
+        with pytest.raises(ImageNotFound, match="the practice registry cannot be reached"):
+            build(here, context, "FROM alice/three\n")
+        assert len(seen) == 2, "in the next build it is asked again: somebody may have set it right"
+
+
+def test_a_build_does_not_wait_long_for_one_that_does_not_answer(tmp_path: Path, context: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, ExitStack() as stack:
+        for _ in range(3):  # who comes when the queue is full hears nothing
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        here = Engine(tmp_path / "here", environment={"DOCKERSIM_REGISTRY": address})
+        began = time.monotonic()
+        with pytest.raises(RegistryError, match="timed out"):
+            here.shipping.find(parse_reference("alice/app"), lambda event: None, practice=True)
+        assert time.monotonic() - began < 9, "ten seconds are for a registry that somebody asks for"
 
 
 @pytest.mark.peer

@@ -25,6 +25,7 @@ from dockersim.jupyter.drawing import HINT
 from dockersim.jupyter.failures import install
 from dockersim.jupyter.magics import DockerMagics
 from dockersim.registry import stop
+from tests.registry.stranger import stranger
 
 from ..views.example import Workshop
 
@@ -59,6 +60,12 @@ def test_a_cell_tells_what_the_build_checks_found(shell: InteractiveShell, capsy
     assert "\n 1 warning found (use docker --debug to expand):\n - JSONArgsRecommended: " in capsys.readouterr().out
     assert not shell.run_cell("%%dockerfile\n# check=error=true\nFROM scratch\nCMD echo hi\n").success
     assert capsys.readouterr().err.startswith("lint violation found for rules: JSONArgsRecommended; ")
+
+
+def test_a_cell_tells_what_a_registry_warns_of(shell: InteractiveShell, capsys: Any) -> None:
+    with stranger(lambda ask: ask.say(404, Warning='299 - "closing down"')) as (address, _):
+        assert not shell.run_cell(f"%%dockerfile\nFROM {address}/one\n").success
+    assert f"WARNING: {address} says: closing down\n" in capsys.readouterr().out
 
 
 def test_a_context_is_shown_in_a_cell(shell: InteractiveShell, capsys: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,9 @@ def test_a_layer_that_may_not_be_mounted_is_sent(mount: Callable[[Stranger], Non
         "https://xn--/",
         "https://[x",
         "https://",
+        "https://registry.test:99999/x",
+        "https://registry.test:port/x",
+        "mailto:someone",
     ],
 )
 @pytest.mark.parametrize("status", [307, 401])
@@ -170,9 +174,31 @@ def test_an_address_that_is_none_is_the_registrys_fault(address: str, status: in
     with (
         stranger(lambda ask: ask.say(status, **headers)) as (registry, _),
         client_of(registry, ALICE) as client,
-        pytest.raises(RegistryError, match=r"an address that is none|a token server that is not safe"),
+        pytest.raises(RegistryError, match=r"an address that is none|a token server that is not safe") as caught,
     ):
         client.resolve("alice/app", "latest")
+    assert registry in str(caught.value)
+    assert "[" in address or repr(address)[:60] in str(caught.value), "what cannot be taken apart may be a secret"
+
+
+@pytest.mark.parametrize("status", [202, 307])
+@pytest.mark.parametrize("host", ["[x", "registry.test:99999", "registry.test:port"])
+def test_an_address_that_is_none_is_shown_without_what_may_be_secret(host: str, status: int) -> None:
+    location = f"https://alice:s3cret@{host}/\x1b?X-Amz-Signature=s3cret"
+    with (
+        stranger(lambda ask: ask.say(status, Location=location)) as (registry, seen),
+        client_of(registry) as client,
+        pytest.raises(RegistryError) as caught,
+    ):
+        for _ in client.upload_blob("alice/app", LAYER, io.BytesIO(BLOB)):
+            pass
+    said = f"{registry} sent an address that is none"
+    assert (
+        str(caught.value).startswith(said if "[" in host else f"{said}: 'https://{host}/")
+        and "s3cret" not in str(caught.value)
+        and str(caught.value).isprintable()
+    )
+    assert len(seen) == 1, "the same would come of asking again"
 
 
 def test_redirects_in_circles_end() -> None:
@@ -193,6 +219,22 @@ def test_pages_that_lead_round_in_a_circle_end() -> None:
     with stranger(pages) as (address, seen), client_of(address) as client:
         assert client.tags("alice/app") == ["x"] * 3
     assert [ask["path"].partition("?")[2] for ask in seen] == ["", "last=a", "last=b"]
+
+
+@pytest.mark.parametrize("size", [0, 4_000_000], ids=["many pages", "much of it"])
+@pytest.mark.parametrize("listing", ["tags of alice/app", "catalogue"])
+def test_pages_that_lead_on_for_ever_end(listing: str, size: int) -> None:
+    def pages(ask: Stranger) -> None:
+        body = json.dumps({"tags": ["x"], "repositories": ["x"], "more": "x" * size}).encode()
+        ask.say(200, body, Link=f'<{ask.path.partition("?")[0]}?last={len(seen)}>; rel="next"')
+
+    with (
+        stranger(pages) as (address, seen),
+        client_of(address) as client,
+        pytest.raises(RegistryError, match=f"^{address} lists the {listing} without end: given up after") as caught,
+    ):
+        _ = client.catalog() if listing == "catalogue" else client.tags("alice/app")
+    assert len(seen) <= 1001 and str(caught.value).isprintable()
 
 
 def test_docker_hubs_limit_is_told_in_words() -> None:

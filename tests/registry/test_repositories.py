@@ -160,6 +160,22 @@ def test_a_manifest_that_is_damaged_keeps_the_blobs_that_it_may_have_named(tmp_p
     assert store.collect(time.time() + 1) == {}
 
 
+def test_a_plan_reads_each_manifest_once(tmp_path: Path) -> None:
+    class Counting(RegistryStore):
+        def manifest(self, repository: str, digest: str) -> tuple[bytes, str]:
+            read.append(digest)
+            return super().manifest(repository, digest)
+
+    read: list[str] = []
+    store = Counting(tmp_path)
+    digests = [put_image(store, b"shared", tag=f"v{number}") for number in range(3)]
+    store.remove_tag("alice/app", "v1")
+    read.clear()
+    plan = Inventory.read(store).plan_collection(time.time() + 1)
+    assert sorted(read) == sorted(digests)
+    assert [blob.digest for blob in plan.untagged] == [digests[1]]
+
+
 def test_garbage_is_collected_beside_pushes_by_another_process(server: Address, root: Path) -> None:
     """Without any grace: so a push may be told that its blob is gone, but what was acknowledged is whole."""
     program = """if True:

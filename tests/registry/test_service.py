@@ -84,6 +84,32 @@ def test_where_lo_is_down_it_is_one_clear_line_at_once(root: Path) -> None:
     assert not root.exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="processes are looked for in /proc")
+def test_a_start_that_is_interrupted_leaves_no_process(root: Path) -> None:
+    def processes() -> list[Path]:
+        return [one for one in Path("/proc").glob("[0-9]*") if str(root).encode() in _words_of(one)]
+
+    def interrupt() -> None:
+        while not processes():
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        ensure_running(root)
+    until = time.monotonic() + 30
+    while processes():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def _words_of(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it has ended
+        return b""
+
+
 def test_a_port_that_was_taken_meanwhile_is_replaced(root: Path) -> None:
     first = ensure_running(root)
     stop(root)

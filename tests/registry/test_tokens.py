@@ -12,8 +12,8 @@ from stranger import Hub, Stranger, hub, stranger
 from test_transfer import run as drive
 
 from dockersim.errors import AccessDenied, RegistryError
-from dockersim.oci import Platform, parse_reference
-from dockersim.registry import Credentials, MemoryLog, RegistryClient, Settings, endpoint_of, pull, push
+from dockersim.oci import ImageConfig, Platform, parse_reference
+from dockersim.registry import Address, Credentials, MemoryLog, RegistryClient, Settings, endpoint_of, pull, push
 from dockersim.registry.client.challenge import Challenge, parse_challenge
 
 ALICE = Credentials("alice", "wonderland")
@@ -96,6 +96,25 @@ def test_layers_that_are_pushed_at_once_need_one_token(filled: Hub, tmp_path: Pa
         drive(push(client, name, manifest, store.content, store.layers))
     assert [event.status for event in log.events].count(401) == 1
     assert scopes(filled) == [["repository:alice/app:pull,push"]]
+
+
+@pytest.mark.parametrize("source", ["", "alice/base"], ids=["sent", "mounted"])
+def test_where_everybody_may_look_the_first_upload_alone_is_refused(
+    server: Address, tmp_path: Path, source: str
+) -> None:
+    store, log = Store(tmp_path / "store"), MemoryLog()
+    manifest = store.image(*({f"file{number}": b"x"} for number in range(8)))
+    diff_ids = ImageConfig.from_json(store.content.read(manifest.config.digest)).diff_ids
+    with client_of(server.registry, ALICE, log) as client:
+        client.login()
+        log.events.clear()
+        name = parse_reference(f"{server.registry}/alice/app")
+        # Nobody has the layers: each mount is answered by a session, which the client gives up again.
+        mounts = dict.fromkeys(diff_ids, source) if source else None
+        drive(push(client, name, manifest, store.content, store.layers, mounts=mounts))
+    # One for the right to push, and one for that together with the right to look into the other repository.
+    assert [event.status for event in log.events].count(401) == (2 if source else 1)
+    assert [event.path.partition("?")[0] for event in log.events].count("/token") == (2 if source else 1)
 
 
 def test_who_may_not_even_look_hears_it_before_anything_is_compressed(filled: Hub, tmp_path: Path) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 import click
@@ -14,6 +20,8 @@ from dockersim.errors import DockersimError
 
 STARTER: Final = "starter"
 UBUNTU: Final = "ubuntu:latest"
+
+_ENDINGS: Final = (signal.SIGTERM, *([signal.SIGHUP] if os.name == "posix" else []))
 
 
 @click.command()
@@ -34,16 +42,37 @@ def demo(base: str, keep: bool, sandbox: str | None) -> None:
     """
     story = Story()
     stage = Stage.set_up(story, sandbox)
-    try:
-        _play(stage, base)
-    except NotShown as error:
-        raise DockersimError(f"demo: act {story.acts}: {error}") from error
-    finally:
-        left = _leave(stage, keep=keep)
+    with _unwound(stage):
+        try:
+            _play(stage, base)
+        except NotShown as error:
+            raise DockersimError(f"demo: act {story.acts}: {error}") from error
+        finally:
+            left = _leave(stage, keep=keep)
     if left:
         click.echo(f"demo: cannot delete {', '.join(left)}", err=True)
         raise Ended(FAILED)
     click.echo(f"\nAll {story.acts} acts really happened, in {story.seconds:.1f}s. Next: dockersim lab")
+
+
+@contextmanager
+def _unwound(stage: Stage) -> Iterator[None]:
+    """Let SIGTERM, and the end of the terminal, unwind us as Ctrl-C does: what we have started outlives us.
+
+    Who is leaving already is let go on.
+    """
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        if not stage.is_leaving:
+            raise Ended(128 + number)
+
+    is_main = threading.current_thread() is threading.main_thread()  # Python allows it to no other
+    before = {number: signal.signal(number, unwind) for number in _ENDINGS if is_main}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _play(stage: Stage, base: str) -> None:
@@ -70,8 +99,10 @@ def _leave(stage: Stage, *, keep: bool) -> list[str]:
             f"and delete it with: DOCKERSIM_HOME={stage.root} dockersim registry stop; rm -r {stage.folder}",
         )
         return []
-    stage.story.act("Clean up")
-    left = stage.clean_up()
+    try:
+        stage.story.act("Clean up")
+    finally:  # perhaps nobody reads this any more
+        left = stage.clean_up()
     if not left:
         stage.story.proved("registry stopped, both stores and the app's folder deleted")
     return left

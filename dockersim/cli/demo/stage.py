@@ -46,6 +46,7 @@ class Stage:
         self.second_root = folder / "another-machine"
         self.app = folder / "flask-app"
         self.traces = folder / "traces"
+        self.is_leaving = False
         self._running: subprocess.Popen[str] | None = None
 
     @classmethod
@@ -111,6 +112,7 @@ class Stage:
 
     def clean_up(self) -> list[str]:
         """Stop and delete everything; return what could not be cleaned up."""
+        self.is_leaving = True
         self._stop_running()
         for elsewhere in (False, True):
             self._quietly("rm", "-f", "web", elsewhere=elsewhere)

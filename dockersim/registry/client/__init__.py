@@ -5,6 +5,7 @@
     challenge      reading WWW-Authenticate; tokens: what it asks for, fetched and kept by scope
     exchange       one request and its answer: redirects, the wire log; discretion: what must not be logged
     refusals       what a registry's no means, in one line; ratelimit: when to ask again, in words
+    warnings       what a registry says beside its answers
     patience       what is asked again, and after how long
     connection     the requests of the spec, one method each; uploads: one blob, piece by piece
     abreast        several layers at once, as one generator of events

@@ -16,29 +16,45 @@ from dockersim.oci import Descriptor, media_types
 from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.credentials import Credentials
 from dockersim.registry.client.endpoint import Endpoint
-from dockersim.registry.client.exchange import Exchange
+from dockersim.registry.client.exchange import SLOWEST_CONNECT, Exchange
 from dockersim.registry.client.patience import Patience, Pause
 from dockersim.registry.client.refusals import PASSING, Interrupted, Unreachable, refused
 from dockersim.registry.client.tokens import Granted
 from dockersim.registry.client.uploads import upload
+from dockersim.registry.client.warnings import Warnings
 from dockersim.registry.wire import WireLog
 
 _ACCEPT: Final = ", ".join(
     (media_types.INDEX, media_types.MANIFEST, media_types.DOCKER_INDEX, media_types.DOCKER_MANIFEST)
 )
 
+MOST_PAGES: Final = 1000
+LONGEST_LISTING: Final = 64 * 1024 * 1024
+"""Pages and bytes of one listing: 100,000 entries where a registry gives 100 at a time, and 500,000 of the longest tags
+where it gives more. Without an end, a registry whose next page is always another one would be read for ever."""
+
 _ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512"})
 """What an image can be named by (image-spec, descriptor.md, "Registered algorithms")."""
 
 
 class RegistryClient:
-    """A client of one registry. A context manager; threads may share it. ``pause`` waits between two attempts."""
+    """A client of one registry. A context manager; threads may share it.
+
+    ``pause`` waits between two attempts; ``warnings`` keeps what the registry warns of; ``connect`` is in seconds.
+    """
 
     def __init__(
-        self, endpoint: Endpoint, credentials: Credentials | None, log: WireLog, *, pause: Pause = time.sleep
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None,
+        log: WireLog,
+        *,
+        pause: Pause = time.sleep,
+        warnings: Warnings | None = None,
+        connect: float = SLOWEST_CONNECT,
     ) -> None:
         self.endpoint = endpoint
-        self._exchange = Exchange(endpoint, credentials, log)
+        self._exchange = Exchange(endpoint, credentials, log, warnings, connect)
         self.pause = pause
 
     def __enter__(self) -> Self:
@@ -82,10 +98,10 @@ class RegistryClient:
     def mount_blob(self, repository: str, digest: str, source: str) -> bool:
         """Ask to take a blob over from another repository; False if it must be sent, a no being no more than that."""
         query = urlencode({"mount": digest, "from": self.endpoint.prefix + source})
-        scope = self.scope(repository, push=True)
+        scope = f"{self.scope(repository, push=True)} {self.scope(source)}"
         url = f"{self._at(repository)}/blobs/uploads/?{query}"
         try:
-            answer = self.expect(self.request("POST", url, f"{scope} {self.scope(source)}"), repository, 201, 202)
+            answer = self.expect(self.request("POST", url, scope), repository, 201, 202)
         except Unreachable:
             raise
         except RegistryError:
@@ -143,17 +159,23 @@ class RegistryClient:
 
     def tags(self, repository: str) -> list[str]:
         """List all tags; raise NotInRegistry."""
-        return list(self._listing(f"{self._at(repository)}/tags/list", "tags", self.scope(repository), repository))
+        what = f"the tags of {repository}"
+        return list(self._listing(f"{self._at(repository)}/tags/list", "tags", self.scope(repository), what))
 
     def catalog(self) -> list[str]:
         """List all repositories, where the registry lets one (Docker Hub does not)."""
         return list(self._listing("/v2/_catalog", "repositories", "registry:catalog:*", "the catalogue"))
 
     def _listing(self, url: str, key: str, scope: str, what: str) -> Iterator[str]:
-        seen = set[str]()
+        seen, size = set[str](), 0
         while url and url not in seen:  # pages may lead round in a circle
             seen.add(url)
             answer = self.expect(self.request("GET", url, scope), what, 200)
+            size += len(answer.body)
+            if len(seen) > MOST_PAGES or size > LONGEST_LISTING:
+                raise RegistryError(
+                    f"{self.endpoint.title} lists {what} without end: given up after {len(seen)} pages, {size} bytes"
+                )
             entries = answer.document().get(key)
             yield from map(str, entries if isinstance(entries, list) else [])
             link = answer.header("link")

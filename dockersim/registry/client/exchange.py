@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -20,8 +21,9 @@ from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.credentials import Credentials
 from dockersim.registry.client.discretion import keep_secrets_out_of_logs
 from dockersim.registry.client.endpoint import Endpoint, is_loopback, origin_of
-from dockersim.registry.client.refusals import message_of, unreachable
+from dockersim.registry.client.refusals import message_of, no_address, unreachable
 from dockersim.registry.client.tokens import WRONG, Granted, Tokens
+from dockersim.registry.client.warnings import Warnings
 from dockersim.registry.wire import WireEvent, WireLog
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     import httpx
 
 MOST_REDIRECTS: Final = 5
+
+SLOWEST_CONNECT: Final = 10.0
+"""Seconds that a registry may take to accept a connection."""
 
 LONGEST_DOCUMENT: Final = 4 * 1024 * 1024
 """Bytes of an answer that is read whole: the largest manifest that a registry takes (distribution-spec, "Pushing
@@ -45,12 +50,23 @@ _KEEP_METHOD: Final = frozenset({307, 308})
 class Exchange:
     """Talks to one registry. ``close`` it. Threads may share it."""
 
-    def __init__(self, endpoint: Endpoint, credentials: Credentials | None, log: WireLog) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials | None,
+        log: WireLog,
+        warnings: Warnings | None = None,
+        connect: float = SLOWEST_CONNECT,
+    ) -> None:
         self.endpoint = endpoint
+        self._connect = connect
+        self._warnings = warnings or Warnings()
         self.log = log
         self._tokens = Tokens(endpoint, credentials, self._once)
         self._http: httpx.Client | None = None
         self._lock = threading.Lock()
+        self._begun: set[str] = set()
+        self._beginning = threading.Lock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -68,7 +84,10 @@ class Exchange:
         content: bytes | None = None,
     ) -> Answer:
         """Make a request and read its answer, which must be small; raise Unreachable if none comes."""
-        with self.stream(method, url, scope=scope, headers=headers, content=content) as answer:
+        with (
+            self._alone(method, scope),
+            self.stream(method, url, scope=scope, headers=headers, content=content) as answer,
+        ):
             return _read(answer)
 
     @contextmanager
@@ -106,6 +125,22 @@ class Exchange:
         return granted
 
     @contextmanager
+    def _alone(self, method: str, scope: str) -> Iterator[None]:
+        """Let the first POST of a scope, which opens an upload, go before all others.
+
+        Where everybody may look, it is the first to be refused; the others then have the token that it fetched.
+        """
+        if method == "POST" and scope not in self._begun:
+            with self._beginning:
+                if scope not in self._begun:
+                    try:
+                        yield
+                    finally:
+                        self._begun.add(scope)
+                    return
+        yield
+
+    @contextmanager
     def _follow(
         self, method: str, url: str, headers: Mapping[str, str], authorization: Mapping[str, str], content: bytes | None
     ) -> Iterator[Answer]:
@@ -136,13 +171,15 @@ class Exchange:
                 status = response.status_code
                 pieces = _counted(response.iter_raw(), count)
                 answer = Answer(status, dict(response.headers), pieces=pieces, url=url)
+                if self._is_own(url):
+                    self._warnings.take(self.endpoint.title, answer.header("warning"))
                 # What is read here is small: an error's body, or nothing.
                 small = method != "GET" or not answer.is_success
                 yield replace(answer, body=b"".join(_at_most(pieces))) if small else answer
         except httpx.HTTPError as error:
             raise unreachable(self.endpoint, error, answered=bool(status)) from error
         except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that no name server can be asked for
-            raise RegistryError(f"{self.endpoint.title} sent an address that is none") from error
+            raise no_address(self.endpoint, url) from error
         finally:
             where = urlsplit(url)
             self.log.record(
@@ -165,14 +202,8 @@ class Exchange:
 
     def _safe(self, base: str, where: str) -> str:
         """Find out where a Location leads, relative or not; raise RegistryError if TLS ends on the way."""
-        try:
-            target = urljoin(base, where)
-        except ValueError:
-            target = ""
-        scheme, host, _ = origin_of(target)
-        if not host:
-            raise RegistryError(f"{self.endpoint.title} sent an address that is none")
-        if scheme != "https" and base.startswith("https:"):
+        target = _joined(self.endpoint, base, where)
+        if origin_of(target)[0] != "https" and base.startswith("https:"):
             raise RegistryError(f"{self.endpoint.title} redirects to a place without TLS; refused")
         return target
 
@@ -188,21 +219,34 @@ class Exchange:
         with self._lock:
             if self._http is None:
                 keep_secrets_out_of_logs()
-                self._http = _made(self.endpoint)
+                self._http = _made(self.endpoint, self._connect)
             return self._http
 
 
-def _made(endpoint: Endpoint) -> httpx.Client:
+def _joined(endpoint: Endpoint, base: str, where: str) -> str:
+    """Read an address that the registry sent, relative or not; raise RegistryError if it is none."""
+    try:
+        target = urljoin(base, where)
+    except ValueError:
+        target = ""
+    scheme, host, _ = origin_of(target)
+    if scheme not in ("http", "https") or not host:
+        raise no_address(endpoint, where)
+    return target
+
+
+def _made(endpoint: Endpoint, connect: float) -> httpx.Client:
     import httpx
 
     is_near = is_loopback(urlsplit(endpoint.url).netloc)
     try:
         return httpx.Client(
-            timeout=httpx.Timeout(60, connect=10),
+            timeout=httpx.Timeout(60, connect=connect),
             headers={"User-Agent": "dockersim", "Accept-Encoding": "identity"},
             # SSL_CERT_FILE counts everywhere; the proxy is for the world outside.
             verify=_trusted(needed=not is_near or endpoint.url.startswith("https:")),
             trust_env=not is_near,
+            event_hooks={"response": [partial(_check_location, endpoint)]},
         )
     except (OSError, ImportError, ValueError, httpx.InvalidURL) as error:
         # The library's complaint about an address may quote a piece of its password.
@@ -211,6 +255,19 @@ def _made(endpoint: Endpoint) -> httpx.Client:
             f"cannot make connections as the environment says: {reason}",
             hint="look at SSL_CERT_FILE, SSL_CERT_DIR, HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY",
         ) from error
+
+
+def _check_location(endpoint: Endpoint, response: httpx.Response) -> None:
+    """Read where a redirect leads before httpx does: it gives up the whole answer over an address it cannot read."""
+    import httpx
+
+    if not response.has_redirect_location:
+        return
+    where = response.headers["location"]
+    try:
+        _ = httpx.URL(_joined(endpoint, str(response.url), where)).host
+    except (httpx.InvalidURL, UnicodeError) as error:  # the latter for a host that no name server can be asked for
+        raise no_address(endpoint, where) from error
 
 
 def _trusted(*, needed: bool) -> ssl.SSLContext:

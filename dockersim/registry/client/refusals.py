@@ -14,7 +14,9 @@ import json
 import time
 
 from dockersim.errors import AccessDenied, RegistryError
+from dockersim.printable import printable
 from dockersim.registry.client.answer import Answer
+from dockersim.registry.client.discretion import bare_address
 from dockersim.registry.client.endpoint import PRACTICE_KEY, Endpoint
 from dockersim.registry.client.ratelimit import read_limit
 
@@ -76,6 +78,16 @@ def unreachable(endpoint: Endpoint, error: Exception, *, answered: bool) -> Unre
     if isinstance(error, broke):
         return Interrupted(f"{endpoint.title} broke off: {reason}", endpoint.registry, hint="try again")
     return Unreachable(f"cannot reach {endpoint.title}: {reason}", endpoint.registry, hint=hint)
+
+
+def no_address(endpoint: Endpoint, sent: str) -> RegistryError:
+    """Say that the registry sent an address, in a Location say, that nobody can go to.
+
+    It is shown but where it cannot be taken apart: then nobody can tell what of it is secret.
+    """
+    shown = printable(bare_address(sent))[:200]
+    what = f": {shown!r}" if shown else ""
+    return RegistryError(f"{endpoint.title} sent an address that is none{what}", hint="that is the registry's fault")
 
 
 def refused(endpoint: Endpoint, answer: Answer, what: str) -> RegistryError:

@@ -14,7 +14,7 @@ from dockersim.oci import media_types
 from dockersim.registry.plans import LATER, Blob, Collection, Holder, Removal
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.manifests import Entry
-from dockersim.registry.server.repositories import RegistryStore
+from dockersim.registry.server.repositories import Known, RegistryStore
 
 
 class Stored(Struct, frozen=True):
@@ -132,12 +132,13 @@ class Inventory:
         Those younger than LATER may belong to a push that is under way, whose manifest comes last; they are spared
         unless the caller knows that nobody is pushing.
         """
-        everything = self._store.garbage(now)
-        freed = self._store.garbage(now - LATER) if spare_young else everything
+        known = {name: stored.entry for name, stored in self.manifests.items()}
+        everything = self._store.garbage(now, known)
+        freed = self._store.garbage(now - LATER, known) if spare_young else everything
         waiting = {digest: size for digest, size in everything.items() if digest not in freed}
         kept = [self.size(digest) for digest in self._naming]
         return Collection(
-            self._described(freed), self._described(waiting), tuple(self._untagged(now)), len(kept), sum(kept)
+            self._described(freed), self._described(waiting), tuple(self._untagged(now, known)), len(kept), sum(kept)
         )
 
     def _named_by(self, stored: Stored) -> tuple[str, ...]:
@@ -145,8 +146,8 @@ class Inventory:
         entry = stored.entry
         return tuple(dict.fromkeys((stored.digest, *entry.blobs, *filter(self.size, entry.elsewhere))))
 
-    def _untagged(self, now: float) -> Iterator[Blob]:
-        for name in self._store.untagged(now):
+    def _untagged(self, now: float, known: Known) -> Iterator[Blob]:
+        for name in self._store.untagged(now, known):
             if (stored := self.manifests.get(name)) is not None:
                 yield Blob(stored.digest, self.weigh(stored)[1], "manifest", (stored.holder,))
 

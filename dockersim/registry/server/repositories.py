@@ -21,16 +21,21 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from dockersim.locks import lock
 from dockersim.registry.names import is_tag
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.blobs import Blobs, Upload, sync
 from dockersim.registry.server.manifests import Entry, referred
+
+Known = Mapping[tuple[str, str], Entry]
+"""Manifests that were read, by repository and digest."""
+
+_NOTHING: Final[Known] = {}
 
 
 class RegistryStore:
@@ -183,19 +188,20 @@ class RegistryStore:
 
     # Garbage
 
-    def garbage(self, before: float) -> dict[str, int]:
+    def garbage(self, before: float, known: Known = _NOTHING) -> dict[str, int]:
         """Find the blobs that no manifest names: digest to bytes.
 
         Blobs that came into a repository after the time ``before`` may be waiting for their manifest: they stay.
+        Manifests that the caller has ``known`` are not read again.
         """
         live: set[str] = set()
         for repository in self._walk():
-            live |= self._live(repository, before)
+            live |= self._live(repository, before, known)
         return {digest: self.blobs.size(digest) or 0 for digest in self.blobs.all() if digest not in live}
 
-    def untagged(self, before: float) -> list[tuple[str, str]]:
+    def untagged(self, before: float, known: Known = _NOTHING) -> list[tuple[str, str]]:
         """Find the manifests that no tag leads to: repository and digest. Those of after ``before`` stay, too."""
-        return [(name, digest) for name in self._walk() for digest in sorted(self._untagged(name, before))]
+        return [(name, digest) for name in self._walk() for digest in sorted(self._untagged(name, before, known))]
 
     def remove_untagged(self, listed: Collection[tuple[str, str]], before: float) -> list[tuple[str, str]]:
         """Remove those of the ``listed`` manifests that no tag leads to still; return repositories and digests."""
@@ -232,25 +238,28 @@ class RegistryStore:
         for name in _names(self._temporary):
             (self._temporary / name).unlink(missing_ok=True)
 
-    def _live(self, repository: str, before: float) -> set[str]:
+    def _live(self, repository: str, before: float, known: Known) -> set[str]:
         """Find the blobs that a repository still needs, or may be about to need."""
         manifests, blobs = set(self._links(repository, "_manifests")), set(self._links(repository, "_blobs"))
         live = manifests | {blob for blob in blobs if self._since(repository, "_blobs", blob) > before}
         for digest in manifests:
             try:
-                entry = self._entry(repository, digest)
+                entry = known.get((repository, digest)) or self._entry(repository, digest)
             except Problem:  # damaged: it might have named any of them
                 return live | blobs
             live.update(entry.blobs, entry.elsewhere)
         return live
 
-    def _untagged(self, repository: str, before: float) -> set[str]:
+    def _untagged(self, repository: str, before: float, known: Known) -> set[str]:
         """Find the manifests that no tag leads to, by way of an index, or of a manifest that refers to another.
 
         Those that came after the time ``before`` may be waiting for their index. None where one cannot be read.
         """
         try:
-            entries = {digest: self._entry(repository, digest) for digest in self._links(repository, "_manifests")}
+            entries = {
+                digest: known.get((repository, digest)) or self._entry(repository, digest)
+                for digest in self._links(repository, "_manifests")
+            }
         except Problem:
             return set()
         kept = {self._tagged(repository, tag) for tag in _names(self._repositories / repository / "_tags")}

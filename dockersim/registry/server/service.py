@@ -194,17 +194,21 @@ def ensure_running(root: Path) -> Address:
         root.mkdir(parents=True, exist_ok=True)
     process = _start(root, _last_port(root))
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if (address := running(root)) is not None:
-            _await_loser(process, address)
-            return address
-        if process.poll() == OTHER_SERVES:
-            # Another start was quicker, or the one before is still shutting down: look again, then try again.
-            time.sleep(0.1)
-            process = _start(root, _last_port(root)) if running(root) is None else process
-        elif process.poll() is not None:
-            raise RegistryError(f"the practice registry did not start: {_last_line(root / 'registry.log')}")
-        time.sleep(0.02)
+    try:
+        while time.monotonic() < deadline:
+            if (address := running(root)) is not None:
+                _await_loser(process, address)
+                return address
+            if process.poll() == OTHER_SERVES:
+                # Another start was quicker, or the one before is still shutting down: look again, then try again.
+                time.sleep(0.1)
+                process = _start(root, _last_port(root)) if running(root) is None else process
+            elif process.poll() is not None:
+                raise RegistryError(f"the practice registry did not start: {_last_line(root / 'registry.log')}")
+            time.sleep(0.02)
+    except KeyboardInterrupt:
+        process.terminate()  # it has told nobody yet where it is, so that nobody could stop it
+        raise
     raise RegistryError(
         f"the practice registry did not answer within {START_SECONDS:.0f} seconds", hint=f"see {root / 'registry.log'}"
     )
