@@ -31,6 +31,8 @@ def serve(session: Session, host: str, port: int, detach: bool) -> None:
     """Serve the practice registry, until Ctrl-C.
 
     It listens on this machine only, unless --host says otherwise; whoever can reach it then can push to it.
+    Its users are in the file htpasswd below its data ('registry status'): whoever logs in first under a name, and who
+    is written down by 'htpasswd -B'.
     """
     root = session.engine().shipping.registry_root
     if (already := running(root)) is not None:
