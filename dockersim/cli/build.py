@@ -75,7 +75,7 @@ def build(
     context as a tar archive, is read from stdin.
     """
     check_places(trace, iidfile)
-    engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
+    engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in, looking=call != "build")
     options = wanted(typed, os.environ)
     if call != "build":
         with source_of(path, file) as source:

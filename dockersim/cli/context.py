@@ -42,7 +42,7 @@ def context(
     take it. Warns of a repository's history, credentials, keys and huge files. Nothing is run and nothing is sent.
     """
     with source_of(path, file) as source:
-        xray, cautions = session.engine().context(
+        xray, cautions = session.engine(looking=True).context(
             source.context, source.dockerfile, arguments(build_args, os.environ), target,
             text=source.text, everything=everything,
         )  # fmt: skip

@@ -1,6 +1,7 @@
 """``--filter``: what the conditions of docker's listing and pruning commands mean.
 
-The real thing is moby's ``daemon/images/images.go`` and ``daemon/prune.go``. Conditions of different keys must all
+The real thing is moby's ``daemon/images/images.go`` and ``daemon/prune.go``, and for the build cache
+``toBuildkitPruneInfo`` in ``daemon/internal/builder-next/builder.go``. Conditions of different keys must all
 hold; of several references one must, of several labels all.
 """
 
@@ -8,12 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
 from msgspec.structs import replace
 
+from dockersim.engine.cached import Cached
 from dockersim.errors import DockersimError
 from dockersim.images import Image, ImageStore
 from dockersim.images.image import moment
@@ -24,6 +26,9 @@ Filters = Mapping[str, list[str]]
 
 IMAGES: Final = ("dangling", "label", "before", "since", "reference", "until")
 PRUNED: Final = ("until", "label", "label!")
+# Deviation: docker's builder prune also takes the filters inuse=, shared=, private=, parent= and description=, by which
+# it never finds a thing, and label=, which it overlooks; here they are refused.
+CACHE: Final = ("until", "unused-for", "id", "type")
 _WORDS: Final = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?(?:h|m|s|ms|us|µs|ns))+")
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -85,6 +90,31 @@ def labelled(filters: Filters, labels: Mapping[str, str]) -> bool:
 def before(filters: Filters) -> float:
     """Give the moment before which things must have been made, in seconds since 1970; infinity for no ``until=``."""
     return min(map(read_moment, filters.get("until", ())), default=float("inf"))
+
+
+def unused_since(limit: float) -> Callable[[Cached], bool]:
+    """Choose what was last used before that moment, in seconds since 1970; what has no time is not chosen."""
+    return lambda one: one.used is not None and one.used < limit
+
+
+def choose_cache(filters: Filters) -> Callable[[Cached], bool] | None:
+    """Choose what passes of the build cache; None for no conditions. Raises DockersimError for a bad value."""
+    if "until" in filters and "unused-for" in filters:
+        raise DockersimError('conflicting filters: "until" and "unused-for"')
+    if any(len(values) > 1 for values in filters.values()):
+        raise DockersimError("filters expect only one value")
+    conditions = [_of_cache(key, value) for key, (value,) in filters.items()]
+    return (lambda one: all(passes(one) for passes in conditions)) if conditions else None
+
+
+def _of_cache(key: str, value: str) -> Callable[[Cached], bool]:
+    if key in ("until", "unused-for"):
+        if not _DURATION.fullmatch(value):
+            raise DockersimError(f"\"{key}\" filter expects a duration (e.g., '24h')", hint=f'"{value}" is none')
+        return unused_since(read_moment(value))
+    if not value:
+        raise DockersimError(f"invalid filter '{key}='", hint="give it a value")
+    return lambda one: value in one.id if key == "id" else one.kind == value
 
 
 def read_moment(text: str) -> float:

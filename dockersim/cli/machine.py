@@ -50,9 +50,9 @@ def info(session: Session, sandbox: str | None) -> None:
 
     The rung marked * is the one in use; those above it say why they are not, and what would lift that.
     """
-    asked = sandbox or session.engine().environment.get("DOCKERSIM_SANDBOX") or None
+    asked = sandbox or session.engine(looking=True).environment.get("DOCKERSIM_SANDBOX") or None
     if sandbox:
-        session.engine(sandbox=sandbox).store.sandbox  # noqa: B018  # says why, if it cannot be
+        session.engine(sandbox=sandbox, looking=True).store.sandbox  # noqa: B018  # says why, if it cannot be
     for title, rows in _sections(session, asked):
         click.echo(f"{title}:")
         for row in rows:
@@ -67,7 +67,7 @@ def _sections(session: Session, asked: str | None) -> Iterator[tuple[str, Iterat
 
 
 def _store_rows(session: Session, asked: str | None) -> Iterator[str]:
-    engine = session.engine()
+    engine = session.engine(looking=True)
     store = engine.store
     yield f"Root: {engine.root}"
     yield "Layout: an OCI image layout; 'skopeo inspect oci:ROOT:NAME' reads it in place"
@@ -85,7 +85,7 @@ def _store_rows(session: Session, asked: str | None) -> Iterator[str]:
 
 
 def _rung_rows(session: Session, asked: str | None) -> Iterator[str]:
-    rungs = session.engine().rungs()
+    rungs = session.engine(looking=True).rungs()
     chosen = _chosen(rungs, asked)
     for rung in rungs:
         mark = "*" if rung is chosen else " "
@@ -105,7 +105,7 @@ def _chosen(rungs: tuple[Rung, ...], asked: str | None) -> Rung | None:
 
 
 def _registry_rows(session: Session) -> Iterator[str]:
-    engine = session.engine()
+    engine = session.engine(looking=True)
     if engine.environment.get("DOCKERSIM_HUB") == "real":
         yield "set aside: DOCKERSIM_HUB=real sends short names to Docker Hub itself"
     root = engine.shipping.registry_root

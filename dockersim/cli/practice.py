@@ -13,6 +13,7 @@ import click
 
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.session import Session, pass_session
+from dockersim.content.disk import told_plainly
 from dockersim.errors import RegistryError
 from dockersim.registry import Address, page_key, running
 from dockersim.registry import serve as serve_root
@@ -31,6 +32,8 @@ def serve(session: Session, host: str, port: int, detach: bool) -> None:
     """Serve the practice registry, until Ctrl-C.
 
     It listens on this machine only, unless --host says otherwise; whoever can reach it then can push to it.
+    Its users are in the file htpasswd below its data ('registry status'): whoever logs in first under a name, and who
+    is written down by 'htpasswd -B'.
     """
     root = session.engine().shipping.registry_root
     if (already := running(root)) is not None:
@@ -93,12 +96,14 @@ def stop(session: Session) -> None:
 
 def _start(root: Path, host: str, port: int) -> Address:
     """Start a registry that outlives this command, and wait until it answers."""
-    root.mkdir(parents=True, exist_ok=True)
+    log = root / "registry.log"
+    with told_plainly("serve from", root):
+        root.mkdir(parents=True, exist_ok=True)
+        log.write_bytes(b"")
     command = [sys.executable, "-m", "dockersim.registry", "--root", str(root), "--host", host, "--port", str(port)]
     if host not in (_LOOPBACK, "localhost", "::1"):
         command.append("--open-to-network")
-    log = root / "registry.log"
-    with log.open("wb") as out:
+    with log.open("ab") as out:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, close_fds=True
         )

@@ -34,17 +34,26 @@ class Session:
         self._engine: Engine | None = None
         self._made: list[Engine] = []
 
-    def engine(self, *, sandbox: str | None = None, stand_ins: bool = False) -> Engine:
-        """Make the engine for this call; the same one each time that nothing special is asked for."""
-        from dockersim.engine import Engine
+    def engine(self, *, sandbox: str | None = None, stand_ins: bool = False, looking: bool = False) -> Engine:
+        """Make the engine for this call; the same one each time that nothing special is asked for.
 
+        Raises StoreError if nothing can be kept in the root, unless the command is only ``looking`` at something else.
+        """
         if sandbox or stand_ins:
-            self._made.append(Engine(self.root, sandbox=sandbox, stand_ins=stand_ins))
-            return self._made[-1]
+            return self._make(sandbox, stand_ins=stand_ins, looking=looking)
         if self._engine is None:
-            self._engine = Engine(self.root)
-            self._made.append(self._engine)
+            self._engine = self._make(None, stand_ins=False, looking=looking)
         return self._engine
+
+    def _make(self, sandbox: str | None, *, stand_ins: bool, looking: bool) -> Engine:
+        from dockersim.engine import Engine
+        from dockersim.engine.store import check_root
+
+        made = Engine(self.root, sandbox=sandbox, stand_ins=stand_ins)
+        if not looking:
+            check_root(made.root)
+        self._made.append(made)
+        return made
 
     def close(self) -> None:
         """Close what the engines of this call have open."""

@@ -11,7 +11,7 @@ import click
 
 from dockersim.cli.builder import shown_name
 from dockersim.cli.containers import container_fields
-from dockersim.cli.filters import PRUNED, Filters, before, read_filters
+from dockersim.cli.filters import PRUNED, Filters, before, read_filters, unused_since
 from dockersim.cli.images import NONE, image_fields
 from dockersim.cli.pruning import conditions, delete_containers, delete_images, say_deleted, say_reclaimed
 from dockersim.cli.session import Session, pass_session
@@ -74,7 +74,8 @@ def prune(session: Session, everything: bool, volumes: bool, filters: tuple[str,
     say_deleted("Images", delete_images(engine, chosen, everything=everything))
     size = stopped.size
     if not _has_labels(chosen):  # the cache has none
-        cache = prune_cache(engine.store, everything=everything, before=before(chosen))
+        stale = unused_since(before(chosen)) if "until" in chosen else None
+        cache = prune_cache(engine.store, everything=everything, chosen=stale)
         say_deleted("build cache objects", [shown_name(name) for name in cache.objects])
         size += cache.size
     say_reclaimed(size + sweep(engine).size)
@@ -101,7 +102,7 @@ def _has_labels(filters: Filters) -> bool:
 def _summary(usage: Usage) -> list[dict[str, str]]:
     used = sum(one.unique for one in usage.images if one.containers)
     stopped = sum(one.size for one in usage.containers if not one.container.state.running)
-    cached = sum(one.size for one in usage.cache if not one.shared)
+    cached = sum(one.size for one in usage.cache if not one.cached.shared)
     return [
         _row("Images", len(usage.images), sum(one.containers > 0 for one in usage.images), usage.layers,
              _reclaimable(usage.layers - used, usage.layers)),
@@ -137,7 +138,7 @@ _TITLES: Final = {
 
 def _verbose(usage: Usage) -> Iterator[str]:
     rows = dict(_details(usage, truncate=True))
-    cached = human_size(sum(one.size for one in usage.cache if not one.shared), 4)
+    cached = human_size(sum(one.size for one in usage.cache if not one.cached.shared), 4)
     for title, key, first, columns in (
         ("Images space usage:", "Images", "IMAGE ID", _IMAGES),
         ("\nContainers space usage:", "Containers", "CONTAINER ID", _CONTAINERS),
@@ -173,10 +174,11 @@ def _container_row(usage: ContainerUsage, *, truncate: bool) -> dict[str, Any]:
 
 
 def _cache_row(usage: CacheUsage, *, truncate: bool) -> dict[str, Any]:
+    cached = usage.cached
     return {
-        "ID": shown_name(usage.id)[:12] if truncate else usage.id,
-        "CacheType": usage.kind,
+        "ID": shown_name(cached.id)[:12] if truncate else cached.id,
+        "CacheType": cached.kind,
         "Size": human_size(usage.size),
-        "LastUsedSince": human_time(max(0.0, time.time() - usage.used)) if usage.used else NONE,
-        "Shared": str(usage.shared).lower(),
+        "LastUsedSince": human_time(max(0.0, time.time() - cached.used)) if cached.used else NONE,
+        "Shared": str(cached.shared).lower(),
     }

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from dockersim.dockerfile.gotext import parse_bool, quote
 from dockersim.dockerfile.suggest import did_you_mean
 from dockersim.errors import DockerfileError
+from dockersim.sizes import read_size
 
 
 class MountType(Enum):
@@ -165,16 +166,13 @@ def _sharing(word: str) -> Sharing:
         raise DockerfileError(f"unsupported sharing value {quote(word)}", hint=hint) from None
 
 
-_SIZE: Final = re.compile(r"([0-9]{0,15}(?:\.[0-9]{0,15})?) ?(?:([kmgtp])(?:i?b)?|b)?", re.IGNORECASE)
-
-
 def _size(kind: MountType, word: str) -> int:
     if kind is not MountType.TMPFS:
         raise DockerfileError(f"unexpected key 'size' for mount type '{kind.value}'")
-    match = _SIZE.fullmatch(word)
-    if match is None or match[1] in ("", "."):
-        raise DockerfileError(f"invalid value for size: {word}")
-    return int(float(match[1]) * 1024 ** " kmgtp".index((match[2] or " ").lower()))
+    try:
+        return read_size(word)
+    except ValueError:
+        raise DockerfileError(f"invalid value for size: {word}") from None
 
 
 def _check_together(mount: Mount) -> None:

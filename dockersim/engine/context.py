@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from msgspec import Struct
 
+from dockersim.content.disk import told_plainly
 from dockersim.digest import Digest, sha256
 from dockersim.dockerfile import NO_RULES, Decision, IgnoreRules
 from dockersim.errors import ContextError
@@ -120,10 +121,11 @@ class Context:
         if self._index_file is None or not self._dirty or self._known is None:
             return
         rows = {path: [*known.stamp, known.digest] for path, known in self._known.items()}
-        self._index_file.parent.mkdir(parents=True, exist_ok=True)
         draft = self._index_file.with_name(f"{self._index_file.name}.{os.getpid()}")
-        draft.write_text(json.dumps(rows, separators=(",", ":")))
-        draft.replace(self._index_file)
+        with told_plainly("write", self._index_file):
+            self._index_file.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(rows, separators=(",", ":")))
+            draft.replace(self._index_file)
         self._dirty = False
 
     # ------------------------------------------------------------ reading

@@ -7,6 +7,7 @@ it ends.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from dockersim.locks import lock, try_lock
@@ -18,25 +19,30 @@ def hold(place: Path) -> int:
     """Hold a directory, which need not be there yet, with others who use it, until the descriptor is closed."""
     descriptor = _open(place)
     lock(descriptor, shared=True)
+    os.utime(descriptor)  # see used_at
     return descriptor
 
 
-def sizes_of(folder: Path) -> dict[str, int]:
-    """Give the bytes of the files of every directory in ``folder``, by its name."""
-    if not folder.is_dir():
-        return {}
-    with store_errors("looking at the build cache"):
-        return {path.name: size_of(str(path)) for path in sorted(folder.iterdir()) if path.is_dir()}
+def used_at(place: Path) -> float:
+    """Say when a directory was last held, in seconds since 1970; 0 if it never was."""
+    try:
+        return _lock_of(place).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
-def remove_unused(folder: Path) -> dict[str, int]:
-    """Delete every directory in ``folder`` that nobody holds; return their names with the bytes of their files."""
+def names_in(folder: Path) -> list[str]:
+    """Name the directories in ``folder``."""
     if not folder.is_dir():
-        return {}
+        return []
+    with store_errors("looking at the build cache"), os.scandir(folder) as listing:
+        return sorted(item.name for item in listing if item.is_dir(follow_symlinks=False))
+
+
+def remove_unused(places: Iterable[Path]) -> dict[str, int]:
+    """Delete those of the directories that nobody holds; return their names with the bytes of their files."""
     with store_errors("pruning the build cache"):
-        with os.scandir(folder) as listing:
-            names = sorted(item.name for item in listing if item.is_dir(follow_symlinks=False))
-        removed = {name: _remove(folder / name) for name in names}
+        removed = {place.name: _remove(place) for place in places}
     return {name: size for name, size in removed.items() if size is not None}
 
 
@@ -62,7 +68,11 @@ def _remove(place: Path) -> int | None:
 
 def _open(place: Path) -> int:
     """Open the file that is locked; it stays, since to delete it would be to take it from who waits for it."""
-    return os.open(place.with_name(f"{place.name}.used"), os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(_lock_of(place), os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _lock_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.used")
 
 
 def size_of(top: str) -> int:

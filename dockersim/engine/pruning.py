@@ -6,8 +6,7 @@ cache/manager.go (``Prune``): what a build uses stays, and what an image uses st
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,6 +14,7 @@ from msgspec import Struct
 from dockersim.content import Collected, collect
 from dockersim.content.garbage import GRACE_SECONDS
 from dockersim.digest import DiffID, Digest
+from dockersim.engine.cached import STEP, Cached, list_cache, measure_cache
 from dockersim.engine.keeping import remove_unused
 from dockersim.errors import ContainerError
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from dockersim.engine.engine import Engine
     from dockersim.engine.store import Store
     from dockersim.images import Image, Removal
-
-KEPT = ("cache-mounts", "repositories/checkouts")
-"""Below the root: directories that builds keep for each other."""
 
 NOTES = ("repositories/refs", "downloads")
 """Below the root: what servers said when they were last asked, in a file each."""
@@ -64,22 +61,37 @@ def prune_containers(engine: Engine, doomed: Callable[[Container], bool]) -> Pru
     return Pruned(tuple(removed), sum(removed.values()))
 
 
-def prune_cache(store: Store, *, everything: bool, before: float = math.inf) -> Pruned:
+def prune_cache(
+    store: Store, *, everything: bool, chosen: Callable[[Cached], bool] | None = None, keep_bytes: int = 0
+) -> Pruned:
     """Forget the steps of builds and delete what they kept; steps whose layers an image has stay, or all goes.
 
-    With ``before``, in seconds since 1970, only steps go whose layers were last used before; of what has no such time
-    nothing. The layers themselves go with the next sweep.
+    Only what is ``chosen`` goes, and with ``keep_bytes`` only so much that no more are left: first what was not used
+    for longest. The layers themselves go with the next sweep.
     """
-    needed: set[DiffID | None] = set() if everything else set(_layers_of_images(store))
-    if before < math.inf:
-        needed |= {None, *(layer for layer in store.records.layers() if last_used(store, layer) >= before)}
-        return Pruned(store.records.forget(needed), 0)
-    steps = store.records.forget(needed)
-    removed = [remove_unused(store.root / folder) for folder in KEPT]
-    for note in (note for folder in NOTES for note in (store.root / folder).glob("*.json")):
-        note.unlink(missing_ok=True)
-    names = (*steps, *(name for of_folder in removed for name in of_folder))
-    return Pruned(names, sum(size for of_folder in removed for size in of_folder.values()))
+    known = list(list_cache(store))
+    doomed = [one for one in known if (everything or not one.shared) and (chosen is None or chosen(one))]
+    if keep_bytes:
+        doomed = _too_many(doomed, dict(measure_cache(store, known)), keep_bytes)
+    steps = store.records.forget(one.id for one in doomed if one.kind == STEP)
+    removed = remove_unused(one.place for one in doomed if one.place is not None)
+    if chosen is None and not keep_bytes:
+        for note in (note for folder in NOTES for note in (store.root / folder).glob("*.json")):
+            note.unlink(missing_ok=True)
+    return Pruned((*steps, *removed), sum(removed.values()))
+
+
+def _too_many(doomed: list[Cached], sizes: Mapping[Cached, int], keep_bytes: int) -> list[Cached]:
+    """Choose what must go so that no more bytes are left; what images have as well does not count."""
+    left = sum(size for one, size in sizes.items() if not one.shared)
+    stale = sorted((one for one in doomed if one.used is not None), key=lambda one: one.used or 0.0)
+    gone = []
+    for one in stale:
+        if left <= keep_bytes:
+            break
+        gone.append(one)
+        left -= 0 if one.shared else sizes[one]
+    return gone
 
 
 def sweep(engine: Engine, *, grace_seconds: float = GRACE_SECONDS) -> Collected:
@@ -98,15 +110,3 @@ def _roots(engine: Engine) -> Iterator[Digest | DiffID]:
     yield from engine.store.images.roots()
     yield from engine.store.records.layers()
     yield from engine.containers.layers()
-
-
-def last_used(store: Store, layer: DiffID) -> float:
-    """Say when a layer was last found to be here, in seconds since 1970; 0 if it is not."""
-    try:
-        return store.content.path(layer).stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _layers_of_images(store: Store) -> set[DiffID]:
-    return {layer for image in store.images.list() for layer in image.config.diff_ids}

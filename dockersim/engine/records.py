@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dockersim.content import Database
@@ -68,16 +68,10 @@ class StepRecords:
             if used % _EVERY == 0:
                 connection.execute("DELETE FROM step WHERE used <= ?", (used - _MOST,))
 
-    def forget(self, kept: Container[DiffID | None] = ()) -> tuple[str, ...]:
-        """Forget every step but those whose layers are ``kept``; return the digests of their keys.
-
-        None in ``kept`` keeps the steps that made no layer.
-        """
+    def forget(self, keys: Iterable[str]) -> tuple[str, ...]:
+        """Forget steps by the digests of their keys; return those of them that were known."""
         with self._database.transaction() as connection:
-            rows = connection.execute("SELECT key, result FROM step ORDER BY used").fetchall()
-            gone = tuple(key for key, result in rows if json.loads(result)["layer"] not in kept)
-            connection.executemany("DELETE FROM step WHERE key = ?", ((key,) for key in gone))
-        return gone
+            return tuple(key for key in keys if connection.execute("DELETE FROM step WHERE key = ?", (key,)).rowcount)
 
     def steps(self) -> list[tuple[str, DiffID | None]]:
         """List every step that the cache knows: the digest of its key, and its layer if it made one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from dockersim.digest import DiffID
 from dockersim.engine.files import Files
 from dockersim.engine.records import StepRecords
 from dockersim.engine.sources import open_in_layer
+from dockersim.errors import StoreError
 from dockersim.images import ImageStore
 
 if TYPE_CHECKING:
@@ -77,10 +79,36 @@ class Store:
 def default_root(environment: Mapping[str, str]) -> Path:
     """Find the root that commands share: DOCKERSIM_HOME, else the user's data directory."""
     if given := environment.get("DOCKERSIM_HOME"):
-        return Path(given).expanduser()
+        return Path(os.path.expanduser(given))  # which, unlike pathlib's, lets a ~ of nobody be
     from platformdirs import user_data_dir
 
     return Path(user_data_dir("dockersim", appauthor=False))
+
+
+def check_root(root: Path) -> None:
+    """Raise StoreError if nothing can be kept in ``root``, or it cannot be made. Writes nothing."""
+    why = _fault_of(root.absolute())
+    if why:
+        raise StoreError(f"cannot keep anything in {root}: {why}", hint="set DOCKERSIM_HOME to a directory of your own")
+
+
+def _fault_of(root: Path) -> str:
+    """Say what is wrong with the root, or with the directory that it would be made in."""
+    for place in (root, *root.parents):
+        try:
+            is_directory = stat.S_ISDIR(place.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            if place.is_symlink():
+                return f"{place} is a link that leads nowhere"
+            continue
+        except OSError as error:
+            return error.strerror or str(error)
+        if not is_directory:
+            return f"{place} is not a directory"
+        if not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+            return f"you may not write to {place}"
+        return ""
+    return ""
 
 
 def machine_platform() -> str:

@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dockersim.digest import EMPTY_CHAIN, ChainID, DiffID, chain_id
-from dockersim.engine.keeping import sizes_of
-from dockersim.engine.pruning import KEPT, last_used
+from dockersim.digest import EMPTY_CHAIN, ChainID, chain_id
+from dockersim.engine.cached import Cached, list_cache, measure_cache
 from dockersim.errors import ContainerError
-from dockersim.filesystem import content_bytes
 from dockersim.images import Image
 
 if TYPE_CHECKING:
     from dockersim.containers import Container
     from dockersim.engine.engine import Engine
-    from dockersim.engine.store import Store
-
-_KINDS = {"cache-mounts": "exec.cachemount", "repositories/checkouts": "source.git.checkout"}
-"""BuildKit's words for its records (client/diskusage.go)."""
 
 
 class ImageUsage(Struct, frozen=True):
@@ -50,13 +44,10 @@ class ContainerUsage(Struct, frozen=True):
 
 
 class CacheUsage(Struct, frozen=True):
-    """Something that a build kept: a step's layer, or a directory. ``shared``: an image has it as well."""
+    """Something that the build cache holds, and the bytes of its files."""
 
-    id: str
-    kind: str
+    cached: Cached
     size: int
-    shared: bool
-    used: float = 0.0
 
 
 class Usage(Struct, frozen=True):
@@ -82,7 +73,7 @@ def measure(engine: Engine) -> Usage:
         ),
         sum(sizes.values()),
         tuple(measure_containers(engine, containers)),
-        tuple(_cache(engine.store, {layer for image in images for layer in image.config.diff_ids})),
+        tuple(CacheUsage(*pair) for pair in measure_cache(engine.store, list_cache(engine.store))),
     )
 
 
@@ -98,17 +89,3 @@ def _layers(image: Image) -> list[tuple[ChainID, int]]:
     chain = EMPTY_CHAIN
     pairs = zip(image.config.diff_ids, image.layer_sizes, strict=True)
     return [(chain := chain_id([diff_id], parent=chain), size) for diff_id, size in pairs]
-
-
-def _cache(store: Store, of_images: set[DiffID]) -> Iterator[CacheUsage]:
-    seen: set[DiffID] = set()
-    for key, layer in store.records.steps():
-        known = layer is None or layer in seen or not store.layers.has(layer)
-        size = 0 if known or layer is None else content_bytes(store.layers.entries(layer))
-        used = last_used(store, layer) if layer else 0.0
-        yield CacheUsage(key, "regular", size, layer in of_images, used)
-        if layer is not None:
-            seen.add(layer)
-    for folder in KEPT:
-        for name, size in sizes_of(store.root / folder).items():
-            yield CacheUsage(name, _KINDS[folder], size, False)

@@ -18,6 +18,7 @@ from dockersim.cli.build import Source, check, check_places, refresh, write_whol
 from dockersim.cli.session import Session
 from dockersim.engine import Engine
 from dockersim.engine.build import Build, EventSink
+from dockersim.engine.store import check_root
 from dockersim.errors import DockersimError
 from dockersim.jupyter.arguments import DockerfileCell, parse_cell
 from dockersim.jupyter.failures import CommandFailed
@@ -127,7 +128,9 @@ def check_cell(asked: DockerfileCell, text: str) -> None:
 
 
 def _engine(asked: DockerfileCell) -> Engine:
-    return Engine(sandbox=asked.sandbox, stand_ins=asked.yes_stand_in)
+    engine = Engine(sandbox=asked.sandbox, stand_ins=asked.yes_stand_in)
+    check_root(engine.root)
+    return engine
 
 
 def _show_table(shell: Any, build: Build) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -49,8 +49,9 @@ def app(tmp_path: Path) -> Path:
 def run(root: Path) -> Run:
     """Run a command in this process: ``run("images", "-q")``."""
 
-    def call(*words: str | Path, stdin: str | bytes = "") -> Result:
-        runner = CliRunner(env={"DOCKERSIM_HOME": str(root), "DOCKERSIM_HUB": None, "DOCKERSIM_DEBUG": None})
+    def call(*words: str | Path, stdin: str | bytes = "", env: Mapping[str, str] | None = None) -> Result:
+        settled = {"DOCKERSIM_HOME": str(root), "DOCKERSIM_HUB": None, "DOCKERSIM_DEBUG": None}
+        runner = CliRunner(env={**settled, **(env or {})})
         return runner.invoke(main, [str(word) for word in words], input=stdin, prog_name="dockersim")
 
     return call

@@ -227,6 +227,30 @@ def test_pruning_images(changing: Both) -> None:
 @pytest.mark.parametrize(
     "words",
     [
+        ["--filter", "nope=1"],
+        ["--filter", "until=soon"],
+        ["--filter", "until=1d"],
+        ["--filter", "unused-for=2024-01-31"],
+        ["--filter", "until=1h", "--filter", "until=2h"],
+        ["--filter", "id=1", "--filter", "id=2"],
+        ["--filter", "until=1h", "--filter", "unused-for=1h"],
+        ["--keep-storage", "much"],
+        ["--keep-storage", "-1"],
+        ["--keep-storage", ""],
+    ],
+    ids=" ".join,
+)
+def test_complaints_of_builder_prune(both: Both, words: list[str]) -> None:
+    """Docker goes on where we end, or give a hint: with what Go's package time says."""
+    ours, theirs = (ask("builder", "prune", "--force", *words) for ask in (both.ours, both.theirs))
+    said = words_of(ours[2]).splitlines()[0].rpartition(": invalid size")
+    assert "".join(said[1:]) in words_of(theirs[2])
+    assert ours[0] == theirs[0] and ours[1] == theirs[1] == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ["image", "prune"],
         ["image", "prune", "--all"],
         ["container", "prune"],

@@ -7,8 +7,10 @@ import time
 from pathlib import Path
 
 from dockersim import Engine
+from dockersim.cli.filters import unused_since
+from dockersim.engine.cached import last_used, list_cache, measure_cache
 from dockersim.engine.keeping import hold, remove_unused
-from dockersim.engine.pruning import last_used, prune_cache, sweep
+from dockersim.engine.pruning import prune_cache, sweep
 from dockersim.registry import LayerExists, LayerPulled, PullEvent, stop
 from tests.engine.conftest import MakeEngine
 from tests.engine.git_server import GitServer, needs_git
@@ -58,7 +60,7 @@ def test_a_cache_hit_is_a_use(engine: Engine, context: Path) -> None:
     assert [step.cached for step in engine.build(context, text=text)] == [None, True]
     ((_, layer),) = engine.store.records.steps()
     assert layer is not None and last_used(engine.store, layer) >= started - 1  # the kernel's clock ticks slowly
-    assert prune_cache(engine.store, everything=True, before=started - 1).objects == ()
+    assert prune_cache(engine.store, everything=True, chosen=unused_since(started - 1)).objects == ()
 
 
 def test_what_was_laid_out_of_a_layer_goes_with_it(engine: Engine, context: Path) -> None:
@@ -88,17 +90,59 @@ def test_what_a_build_reads_is_not_pruned(engine: Engine, context: Path, server:
     assert _kept(engine, "repositories/checkouts") == []
 
 
+def test_of_what_was_not_used_for_longest_only_so_much_goes(engine: Engine, context: Path) -> None:
+    def build(name: str) -> None:
+        lines = (f"RUN echo {letter * 999} > /{name}{letter}" for letter in "abc")
+        mount = "RUN --mount=type=cache,target=/c head -c 3000 /dev/zero > /c/f; head -c 500 /dev/zero > /d"
+        engine.build(context, text="\n".join(["FROM busybox", *lines, mount]), tags=(name,)).finish()
+
+    build("old")
+    engine.store.images.remove("old")
+    known = list(list_cache(engine.store))
+    assert [size for _, size in measure_cache(engine.store, known)] == [1000, 1000, 1000, 500, 3000]
+    for number, one in enumerate(known):
+        told_by = f"{one.place}.used" if one.place else engine.store.content.path(one.layer or "")
+        os.utime(told_by, (0, [50, 40, 30, 20, 35][number]))
+    assert prune_cache(engine.store, everything=False, keep_bytes=6500).objects == ()
+    assert prune_cache(engine.store, everything=False, keep_bytes=6100).objects == (known[3].id,)
+    pruned = prune_cache(engine.store, everything=False, keep_bytes=2000)
+    assert (pruned.objects, pruned.size) == ((known[2].id, known[4].id), 3000)
+    build("new")  # what an image has as well does not count, and stays
+    assert prune_cache(engine.store, everything=False, keep_bytes=1).objects == (known[1].id, known[0].id, known[4].id)
+    assert len(prune_cache(engine.store, everything=True, keep_bytes=0).objects) == 4
+
+
+def test_only_what_is_chosen_goes(engine: Engine, context: Path) -> None:
+    started = time.time()
+    text = "FROM busybox\nRUN --mount=type=cache,target=/c echo 12345 > /c/f; cp /c/f /g\n"
+    engine.build(context, text=text).finish()
+    step, directory = list_cache(engine.store)
+    assert (step.kind, directory.kind) == ("regular", "exec.cachemount")
+    assert step.used is not None and directory.used is not None
+    assert min(step.used, directory.used) >= started - 1  # the kernel's clock ticks slowly
+    note = engine.store.root / "downloads" / "one.json"
+    note.parent.mkdir(exist_ok=True)
+    note.write_text("{}")
+    assert prune_cache(engine.store, everything=True, chosen=lambda one: False).objects == ()
+    assert prune_cache(engine.store, everything=True, chosen=lambda one: one.place is not None).objects == (
+        directory.id,
+    )
+    assert note.exists() and list(list_cache(engine.store)) == [step]
+    assert prune_cache(engine.store, everything=True).objects == (step.id,)
+    assert not note.exists()
+
+
 def test_a_directory_that_somebody_holds_stays(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "file").write_text("four")
     (tmp_path / "link").symlink_to("/etc")
     holders = [hold(tmp_path / "cache"), hold(tmp_path / "cache")]
     for descriptor in holders:
-        assert remove_unused(tmp_path) == {}
+        assert remove_unused([tmp_path / "cache"]) == {}
         os.close(descriptor)
-    assert remove_unused(tmp_path) == {"cache": 4}
+    assert remove_unused([tmp_path / "cache"]) == {"cache": 4}
     assert not (tmp_path / "cache").exists() and Path("/etc").is_dir()
-    assert remove_unused(tmp_path / "nothing") == {}
+    assert remove_unused([tmp_path / "nothing"]) == {}
 
 
 def test_a_build_keeps_its_layers_however_long_somebody_stands_on_a_step(engine: Engine, context: Path) -> None:

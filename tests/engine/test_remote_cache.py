@@ -391,7 +391,8 @@ def test_a_blob_that_is_no_layer_is_not_believed_the_second_time_either(
         build, said = _built(roots[1], context, cache_from=[f"type=local,src={exported}"])
         assert not any(_cached(build).values())
         assert sum("WARNING: a step is not used: " in line for line in said) == 5
-        roots[1].store.records.forget()
+        records = roots[1].store.records
+        records.forget([key for key, _ in records.steps()])
 
 
 def test_a_link_in_a_cache_leads_nowhere(

@@ -1,9 +1,12 @@
-"""Users of the practice registry: a file of names and scrypt hashes, as htpasswd keeps them.
+"""Users of the practice registry: a file of names and hashes, as htpasswd keeps them.
 
     alice:$scrypt$14$8$1$<salt>$<hash>
+    bob:$2y$05$<salt><hash>
 
-The form is that of ``crypt`` entries: log2(N), r and p, then salt and hash in base64 (RFC 7914). Only the file's
-owner can read it. A name that logs in for the first time is registered: it is a practice registry, no account needed.
+Alice has registered here: a name that logs in for the first time is written down, as this is a practice registry and
+needs no account. The form is that of ``crypt`` entries: log2(N), r and p, then salt and hash in base64 (RFC 7914).
+Bob's line is bcrypt's, as ``htpasswd -B`` writes it: distribution takes no other, so whoever comes from there brings
+such a file. Only the file's owner can read it.
 """
 
 from __future__ import annotations
@@ -12,16 +15,27 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import threading
 import uuid
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from dockersim.registry.names import is_user
 
 _LOG_N, _R, _P = 14, 8, 1
 """Interactive strength: 16 MiB and some 50 ms for every guess (RFC 7914, section 2)."""
+
+_BCRYPT: Final = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_DEAREST: Final = 15
+"""log2 of bcrypt's most rounds, some 2 s: a dearer line would keep a thread busy for minutes, so it lets no one in."""
+_BCRYPT_BYTES: Final = 72
+"""bcrypt looks no further into a password; htpasswd and distribution leave out the rest, too."""
+
+_AS_IT_IS: Final = "surrogateescape"
+"""A file from elsewhere may have a name in Latin-1: that keeps nobody else out, and stays as it is."""
 
 RESERVED = frozenset({"library"})
 """Docker Hub's official images live here; no one logs in as it."""
@@ -55,7 +69,7 @@ class Users:
             known = self._read().get(name)
             if known is None:
                 return self._register(name, password) if may_register else Login.REFUSED
-        mark = hmac.digest(self._key, f"{known}:{password}".encode(), "sha256")
+        mark = hmac.digest(self._key, f"{known}:{password}".encode(errors=_AS_IT_IS), "sha256")
         if not hmac.compare_digest(self._seen.get(name, b""), mark):
             if not _matches(password, known):
                 return Login.REFUSED
@@ -70,7 +84,7 @@ class Users:
 
     def _read(self) -> dict[str, str]:
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_text(encoding="utf-8", errors=_AS_IT_IS).splitlines()
         except FileNotFoundError:
             return {}
         pairs = (line.partition(":") for line in lines if line and not line.startswith("#"))
@@ -80,7 +94,7 @@ class Users:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         half = self.path.with_name(f".{uuid.uuid4().hex}")
         descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
             file.writelines(f"{name}:{scrambled}\n" for name, scrambled in sorted(users.items()))
         os.replace(half, self.path)
 
@@ -94,14 +108,22 @@ def _scramble(password: str) -> str:
 
 def _matches(password: str, scrambled: str) -> bool:
     try:
+        if found := _BCRYPT.fullmatch(scrambled):
+            return int(found[1]) <= _DEAREST and _matches_bcrypt(password, scrambled)
         _, kind, log_n, r, p, salt, hashed = scrambled.split("$")
         cost = (int(log_n), int(r), int(p))
-        expected = base64.b64decode(hashed)
-        found = _scrypt(password, base64.b64decode(salt), *cost)
+        return kind == "scrypt" and hmac.compare_digest(
+            base64.b64decode(hashed), _scrypt(password, base64.b64decode(salt), *cost)
+        )
     except ValueError:
         # A line that someone edited by hand lets no one in.
         return False
-    return kind == "scrypt" and hmac.compare_digest(expected, found)
+
+
+def _matches_bcrypt(password: str, scrambled: str) -> bool:
+    import bcrypt  # few registries have such a line
+
+    return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], scrambled.encode())
 
 
 def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
