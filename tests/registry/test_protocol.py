@@ -16,6 +16,7 @@ import pytest
 from dockersim.oci import media_types
 from dockersim.registry import Address, FileLog
 from dockersim.registry.server.manifests import DEEPEST_MANIFEST
+from dockersim.registry.server.repositories import RegistryStore
 
 BLOB = bytes(range(256)) * 8
 CONFIG = b"{}"
@@ -282,6 +283,12 @@ def test_media_types_of_docker(http: httpx.Client) -> None:
     assert code(put(http, "v0", b'{"schemaVersion": 1}', signed)) == "MANIFEST_INVALID"
 
 
+def unnamed(data: bytes) -> bytes:
+    """A manifest that does not say itself what it is; an index has no config and no layers."""
+    left_out = {"mediaType", *(("config", "layers") if b"manifests" in data else ())}
+    return json.dumps({name: value for name, value in json.loads(data).items() if name not in left_out}).encode()
+
+
 DEEP = b'{"a":' * 100_000
 
 
@@ -303,6 +310,8 @@ BAD_MANIFESTS = {
     "another media type": (manifest(), INDEX_TYPE, "MANIFEST_INVALID"),
     "no manifest's media type": (manifest(), "text/html", "MANIFEST_INVALID"),
     "image and index at once": (manifest(manifests=[]), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "an image called an index": (unnamed(manifest()), INDEX_TYPE, "MANIFEST_INVALID"),
+    "an index called an image": (unnamed(manifest(manifests=[])), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "a media type that is no text": (manifest(mediaType=[MANIFEST_TYPE]), "", "MANIFEST_INVALID"),
     "an artifact type that is no text": (manifest(artifactType=1), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "annotations that are no texts": (manifest(annotations={"a": [1]}), MANIFEST_TYPE, "MANIFEST_INVALID"),
@@ -356,6 +365,23 @@ def test_index_needs_its_manifests(http: httpx.Client) -> None:
     assert put(http, "all", index, INDEX_TYPE).status_code == 201
     empty = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []}).encode()
     assert put(http, "none", empty, INDEX_TYPE).status_code == 201
+
+
+def test_an_index_may_list_blobs_as_the_cache_of_buildkit_does(http: httpx.Client, root: Path) -> None:
+    """BuildKit, cache/remotecache/export.go, without ``image-manifest=true``: layers and a config of its own."""
+    listed = [
+        {"mediaType": media_types.LAYER_GZIP, "digest": sha(BLOB), "size": len(BLOB)},
+        {"mediaType": "application/vnd.buildkit.cacheconfig.v0", "digest": sha(CONFIG), "size": len(CONFIG)},
+    ]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed}).encode()
+    upload(http, BLOB)
+    assert code(put(http, "cache", index, INDEX_TYPE)) == "MANIFEST_BLOB_UNKNOWN"
+    upload(http, CONFIG)
+    assert put(http, "cache", index, INDEX_TYPE).status_code == 201
+    assert RegistryStore(root).collect(time.time() + 1) == {}
+    assert http.get(f"/v2/{REPOSITORY}/blobs/{sha(BLOB)}").content == BLOB
+    page = http.get("/image", params={"repository": REPOSITORY, "name": "cache"}).text
+    assert (page.count("(a blob)"), "(not here)" in page) == (2, False)
 
 
 def test_deleting_a_tag_keeps_the_manifest_and_deleting_that_takes_its_tags(http: httpx.Client) -> None:
