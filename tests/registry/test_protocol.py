@@ -209,6 +209,30 @@ def test_range(http: httpx.Client, asked: str, status: int, part: slice | None) 
         assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/2048"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "asked,status",
+    [('"{}"', 304), ('W/"{}"', 304), ('"sha256:other", "{}"', 304), ("*", 304), ("{}", 304), ('"other"', 200)],
+)
+def test_what_the_client_has_is_not_sent_again(http: httpx.Client, method: str, asked: str, status: int) -> None:
+    digest = upload(http, BLOB)
+    upload(http, CONFIG)
+    put(http, "v1", manifest())
+    for path, named in ((f"blobs/{digest}", digest), ("manifests/v1", sha(manifest()))):
+        url = f"/v2/{REPOSITORY}/{path}"
+        answer = http.request(method, url, headers={"If-None-Match": asked.format(named)})
+        assert (answer.status_code, answer.headers["etag"]) == (status, f'"{named}"')
+        assert answer.headers["docker-content-digest"] == named
+        assert bool(answer.content) == (method == "GET" and status == 200)
+
+
+def test_a_part_of_something_else_is_not_sent(http: httpx.Client) -> None:
+    digest = upload(http, BLOB)
+    for said, status in ((f'"{digest}"', 206), ('"other"', 200), ("Sat, 28 Nov 2026 03:34:22 GMT", 200)):
+        headers = {"Range": "bytes=1-2", "If-Range": said}
+        assert http.get(f"/v2/{REPOSITORY}/blobs/{digest}", headers=headers).status_code == status
+
+
 def test_an_empty_blob(http: httpx.Client) -> None:
     assert http.get(f"/v2/{REPOSITORY}/blobs/{upload(http, b'')}").content == b""
 
