@@ -587,7 +587,17 @@ def test_a_strangers_domain_that_points_here_is_turned_away(http: httpx.Client) 
 
 @pytest.mark.parametrize(
     "authorization",
-    ["Bearer x", "Bearer x.y", "Bearer .", "Bearer " + "é", "Basic !!!", "Basic", "Digest x", "Bearer e30.AAAA"],
+    [
+        "Bearer x",
+        "Bearer x.y",
+        "Bearer .",
+        "Bearer " + "é",
+        "Basic !!!",
+        "Basic é",
+        "Basic",
+        "Digest x",
+        "Bearer e30.AAAA",
+    ],
 )
 def test_forged_credentials_are_401(http: httpx.Client, authorization: str) -> None:
     answer = http.get("/v2/", headers={"Authorization": authorization.encode("latin-1")})
