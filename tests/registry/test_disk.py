@@ -187,12 +187,13 @@ def test_bytes_are_on_the_disk_before_they_get_their_name(root: Path, tmp_path: 
     image = Image.of(b"layer")
     with Client(address.url, "test/app") as client:
         client.push(image, "v1")
+    httpx.get(f"{address.url}/token", auth=("alice", "password"), trust_env=False).raise_for_status()
     stop(root)
     process.wait()
     text = calls.read_text()
     renamed = re.findall(r'rename\("([^"]+)", "([^"]+)"\) += 0', text)
     synced: set[str] = set(re.findall(r"fsync\(\d+<([^>]+)>\) += 0", text))
     named = {new.rpartition("/")[2]: old for old, new in renamed}
-    for name in (*(sha(blob)[7:] for blob in image.blobs), image.digest[7:], "v1"):
+    for name in (*(sha(blob)[7:] for blob in image.blobs), image.digest[7:], "v1", "secret", "htpasswd"):
         assert named[name] in synced
         assert text.index(f"<{named[name]}>) ") < text.index(f'rename("{named[name]}"')
