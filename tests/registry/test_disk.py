@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,6 +163,33 @@ def test_a_blob_too_large_for_the_disk_is_507_and_the_session_goes_on(limited: A
         assert answer.status_code == 201
         assert http.post("/v2/test/app/blobs/uploads/", params={"digest": sha(data)}, content=data).status_code == 507
     assert leftovers(root) == []
+
+
+def test_who_waits_for_a_session_that_the_disk_failed_is_not_overtaken(server: Address, root: Path) -> None:
+    """Two writers at once would each hash what it has written itself, and one would name what the other has."""
+    folder, digest = root / "repositories/test/app", sha(b"ab")
+    (folder / "_blobs/sha256" / digest[7:]).mkdir(parents=True)  # no link can be written there
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=1) as http:
+        location = http.post("/v2/test/app/blobs/uploads/").headers["location"]
+        first = begun(server, f"PUT {location}?digest={digest}", b"a")
+        time.sleep(0.2)
+        second = begun(server, f"PATCH {location}", b"c")
+        time.sleep(0.2)
+        first.sendall(b"b")
+        assert first.recv(100).startswith(b"HTTP/1.1 500")
+        with pytest.raises(httpx.ReadTimeout):
+            http.patch(location, content=b"XY")
+        second.sendall(b"d")
+        assert second.recv(100).startswith(b"HTTP/1.1 202")
+    first.close()
+    second.close()
+
+
+def begun(server: Address, line: str, data: bytes) -> socket.socket:
+    """Send the first of two bytes."""
+    connection = socket.create_connection((server.host, server.port), timeout=10)
+    connection.sendall(f"{line} HTTP/1.1\r\nHost: {server.registry}\r\nContent-Length: 2\r\n\r\n".encode() + data)
+    return connection
 
 
 def test_a_manifest_that_is_damaged_on_the_disk_is_not_served(server: Address, root: Path) -> None:

@@ -92,10 +92,9 @@ async def finish(call: Call) -> Response:
         if call.header("content-length") != "0":
             announced = check_range(call.header("content-range"), call.header("content-length"), upload.size)
         await receive(call.request, upload, announced)
-        try:
-            await run_in_threadpool(call.store.finish_upload, call.repository, upload, digest)
-        finally:
-            call.registry.sessions.forget(call.repository, upload)
+        await run_in_threadpool(call.store.finish_upload, call.repository, upload, digest)
+        # Not where the disk failed: the session is still there, and who comes next must wait for who waits already.
+        call.registry.sessions.forget(call.repository, upload)
         return _created(call, digest)
 
 
