@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -130,5 +129,5 @@ def _base64(fields: Fields, name: str) -> bytes | None:
         return None
     try:
         return base64.b64decode(fields.text(name), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; so is what is not even ASCII
         raise ContentError(f"{fields.where}.{name} is not base64: {error}") from error

@@ -136,6 +136,7 @@ _REASONS: Mapping[Purpose, str] = {
 
 _GENERAL: Mapping[int, str] = {
     0: "no answer came",
+    304: "it is still what the one who asks has",
     307: "go to another address for it; no credentials are sent there",
     400: "the request makes no sense to the registry",
     401: "first prove who you are",

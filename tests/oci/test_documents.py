@@ -212,3 +212,10 @@ def test_where_a_blob_may_be_had_is_an_address(address: str) -> None:
     document = {"mediaType": media_types.LAYER, "digest": DIGEST, "size": 1, "urls": ["https://host/x?y#z", address]}
     with pytest.raises(ContentError, match="which is no address"):
         Descriptor.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("data", ["%", "a", "é"])
+def test_a_blob_that_a_descriptor_carries_is_in_base64(data: str) -> None:
+    document = {"mediaType": media_types.LAYER, "digest": DIGEST, "size": 1, "data": data}
+    with pytest.raises(ContentError, match=r"^descriptor\.data is not base64: "):
+        Descriptor.from_json(json.dumps(document))

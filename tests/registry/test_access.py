@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from dockersim.registry.problems import Code, Problem
-from dockersim.registry.server.access import TOKEN_SECONDS, Access, Caller, Grant
+from dockersim.registry.server.access import TOKEN_SECONDS, Access, Caller, Grant, load_secret
 from dockersim.registry.server.users import Users
 
 ALICE, MALLORY = ("alice", "wonderland"), ("mallory", "m")
@@ -140,6 +140,17 @@ def test_even_with_our_key_only_our_claims_count(tmp_path: Path, claim: dict[str
     with pytest.raises(Problem) as caught:
         access.identify(f"Bearer {_resigned(f'{signed}.', b'key')}", local=True)
     assert caught.value.code is Code.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("left", [b"", b"short"])
+def test_a_key_that_a_power_cut_has_emptied_signs_nothing(tmp_path: Path, left: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(left)
+    forged = Access(Users(tmp_path / "users"), left, lambda: 1000.0).issue("alice")
+    with pytest.raises(Problem):
+        Access(Users(tmp_path / "users"), load_secret(path), lambda: 1000.0).identify(f"Bearer {forged}", local=True)
+    assert load_secret(path) == load_secret(path) == path.read_bytes()
+    assert (len(path.read_bytes()), path.stat().st_mode & 0o777) == (32, 0o600)
 
 
 def test_a_token_ends_when_its_time_is_over(tmp_path: Path) -> None:

@@ -200,6 +200,25 @@ def test_a_session_that_the_registry_has_lost_is_opened_anew(tmp_path: Path) -> 
     assert seen[-1]["body"] == SMALL.decode()
 
 
+@pytest.mark.parametrize("said", ["0-²", "0-" + "9" * 5000, "-", "x"], ids=ascii)
+def test_a_registry_that_counts_in_no_numbers_is_sent_all_again(said: str, tmp_path: Path) -> None:
+    def odd(ask: Stranger) -> None:
+        match ask.command:
+            case "POST":
+                ask.say(202, Location="/v2/test/app/blobs/uploads/1")
+            case "GET":
+                ask.say(204, Range=said)
+            case _:
+                ask.say(503 if [one["method"] for one in seen].count("PUT") == 1 else 201)
+
+    store = Store(tmp_path)
+    digest = store.content.put(SMALL)
+    with stranger(odd) as (address, seen), client_of(address, []) as client, store.content.open(digest) as source:
+        list(client.upload_blob("test/app", Descriptor("x/y", digest, len(SMALL)), source))
+    assert [ask["method"] for ask in seen] == ["POST", "PUT", "GET", "PUT"]
+    assert seen[-1]["body"] == SMALL.decode()
+
+
 def test_a_push_that_loses_its_session_again_and_again_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

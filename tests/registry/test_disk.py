@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,6 +165,33 @@ def test_a_blob_too_large_for_the_disk_is_507_and_the_session_goes_on(limited: A
     assert leftovers(root) == []
 
 
+def test_who_waits_for_a_session_that_the_disk_failed_is_not_overtaken(server: Address, root: Path) -> None:
+    """Two writers at once would each hash what it has written itself, and one would name what the other has."""
+    folder, digest = root / "repositories/test/app", sha(b"ab")
+    (folder / "_blobs/sha256" / digest[7:]).mkdir(parents=True)  # no link can be written there
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=1) as http:
+        location = http.post("/v2/test/app/blobs/uploads/").headers["location"]
+        first = begun(server, f"PUT {location}?digest={digest}", b"a")
+        time.sleep(0.2)
+        second = begun(server, f"PATCH {location}", b"c")
+        time.sleep(0.2)
+        first.sendall(b"b")
+        assert first.recv(100).startswith(b"HTTP/1.1 500")
+        with pytest.raises(httpx.ReadTimeout):
+            http.patch(location, content=b"XY")
+        second.sendall(b"d")
+        assert second.recv(100).startswith(b"HTTP/1.1 202")
+    first.close()
+    second.close()
+
+
+def begun(server: Address, line: str, data: bytes) -> socket.socket:
+    """Send the first of two bytes."""
+    connection = socket.create_connection((server.host, server.port), timeout=10)
+    connection.sendall(f"{line} HTTP/1.1\r\nHost: {server.registry}\r\nContent-Length: 2\r\n\r\n".encode() + data)
+    return connection
+
+
 def test_a_manifest_that_is_damaged_on_the_disk_is_not_served(server: Address, root: Path) -> None:
     image = Image.of(b"layer")
     with Client(server.url, "test/app") as client:
@@ -187,12 +216,13 @@ def test_bytes_are_on_the_disk_before_they_get_their_name(root: Path, tmp_path: 
     image = Image.of(b"layer")
     with Client(address.url, "test/app") as client:
         client.push(image, "v1")
+    httpx.get(f"{address.url}/token", auth=("alice", "password"), trust_env=False).raise_for_status()
     stop(root)
     process.wait()
     text = calls.read_text()
     renamed = re.findall(r'rename\("([^"]+)", "([^"]+)"\) += 0', text)
     synced: set[str] = set(re.findall(r"fsync\(\d+<([^>]+)>\) += 0", text))
     named = {new.rpartition("/")[2]: old for old, new in renamed}
-    for name in (*(sha(blob)[7:] for blob in image.blobs), image.digest[7:], "v1"):
+    for name in (*(sha(blob)[7:] for blob in image.blobs), image.digest[7:], "v1", "secret", "htpasswd"):
         assert named[name] in synced
         assert text.index(f"<{named[name]}>) ") < text.index(f'rename("{named[name]}"')

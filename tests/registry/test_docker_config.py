@@ -41,6 +41,7 @@ def helper(folder: Path, name: str, body: str) -> None:
         ({"other": {"auth": AUTH}}, None),
         ({"ghcr.io": {}}, None),
         ({"ghcr.io": {"auth": "%%%"}}, None),
+        ({"ghcr.io": {"auth": "é"}}, None),
         ({"ghcr.io": {"auth": 7}}, None),
         ({"ghcr.io": []}, None),
         ([], None),

@@ -16,6 +16,7 @@ import pytest
 from dockersim.oci import media_types
 from dockersim.registry import Address, FileLog
 from dockersim.registry.server.manifests import DEEPEST_MANIFEST
+from dockersim.registry.server.repositories import RegistryStore
 
 BLOB = bytes(range(256)) * 8
 CONFIG = b"{}"
@@ -208,6 +209,30 @@ def test_range(http: httpx.Client, asked: str, status: int, part: slice | None) 
         assert answer.headers["content-range"] == f"bytes {first}-{first + len(answer.content) - 1}/2048"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "asked,status",
+    [('"{}"', 304), ('W/"{}"', 304), ('"sha256:other", "{}"', 304), ("*", 304), ("{}", 304), ('"other"', 200)],
+)
+def test_what_the_client_has_is_not_sent_again(http: httpx.Client, method: str, asked: str, status: int) -> None:
+    digest = upload(http, BLOB)
+    upload(http, CONFIG)
+    put(http, "v1", manifest())
+    for path, named in ((f"blobs/{digest}", digest), ("manifests/v1", sha(manifest()))):
+        url = f"/v2/{REPOSITORY}/{path}"
+        answer = http.request(method, url, headers={"If-None-Match": asked.format(named)})
+        assert (answer.status_code, answer.headers["etag"]) == (status, f'"{named}"')
+        assert answer.headers["docker-content-digest"] == named
+        assert bool(answer.content) == (method == "GET" and status == 200)
+
+
+def test_a_part_of_something_else_is_not_sent(http: httpx.Client) -> None:
+    digest = upload(http, BLOB)
+    for said, status in ((f'"{digest}"', 206), ('"other"', 200), ("Sat, 28 Nov 2026 03:34:22 GMT", 200)):
+        headers = {"Range": "bytes=1-2", "If-Range": said}
+        assert http.get(f"/v2/{REPOSITORY}/blobs/{digest}", headers=headers).status_code == status
+
+
 def test_an_empty_blob(http: httpx.Client) -> None:
     assert http.get(f"/v2/{REPOSITORY}/blobs/{upload(http, b'')}").content == b""
 
@@ -282,6 +307,12 @@ def test_media_types_of_docker(http: httpx.Client) -> None:
     assert code(put(http, "v0", b'{"schemaVersion": 1}', signed)) == "MANIFEST_INVALID"
 
 
+def unnamed(data: bytes) -> bytes:
+    """A manifest that does not say itself what it is; an index has no config and no layers."""
+    left_out = {"mediaType", *(("config", "layers") if b"manifests" in data else ())}
+    return json.dumps({name: value for name, value in json.loads(data).items() if name not in left_out}).encode()
+
+
 DEEP = b'{"a":' * 100_000
 
 
@@ -303,6 +334,8 @@ BAD_MANIFESTS = {
     "another media type": (manifest(), INDEX_TYPE, "MANIFEST_INVALID"),
     "no manifest's media type": (manifest(), "text/html", "MANIFEST_INVALID"),
     "image and index at once": (manifest(manifests=[]), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "an image called an index": (unnamed(manifest()), INDEX_TYPE, "MANIFEST_INVALID"),
+    "an index called an image": (unnamed(manifest(manifests=[])), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "a media type that is no text": (manifest(mediaType=[MANIFEST_TYPE]), "", "MANIFEST_INVALID"),
     "an artifact type that is no text": (manifest(artifactType=1), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "annotations that are no texts": (manifest(annotations={"a": [1]}), MANIFEST_TYPE, "MANIFEST_INVALID"),
@@ -356,6 +389,23 @@ def test_index_needs_its_manifests(http: httpx.Client) -> None:
     assert put(http, "all", index, INDEX_TYPE).status_code == 201
     empty = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": []}).encode()
     assert put(http, "none", empty, INDEX_TYPE).status_code == 201
+
+
+def test_an_index_may_list_blobs_as_the_cache_of_buildkit_does(http: httpx.Client, root: Path) -> None:
+    """BuildKit, cache/remotecache/export.go, without ``image-manifest=true``: layers and a config of its own."""
+    listed = [
+        {"mediaType": media_types.LAYER_GZIP, "digest": sha(BLOB), "size": len(BLOB)},
+        {"mediaType": "application/vnd.buildkit.cacheconfig.v0", "digest": sha(CONFIG), "size": len(CONFIG)},
+    ]
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": listed}).encode()
+    upload(http, BLOB)
+    assert code(put(http, "cache", index, INDEX_TYPE)) == "MANIFEST_BLOB_UNKNOWN"
+    upload(http, CONFIG)
+    assert put(http, "cache", index, INDEX_TYPE).status_code == 201
+    assert RegistryStore(root).collect(time.time() + 1) == {}
+    assert http.get(f"/v2/{REPOSITORY}/blobs/{sha(BLOB)}").content == BLOB
+    page = http.get("/image", params={"repository": REPOSITORY, "name": "cache"}).text
+    assert (page.count("(a blob)"), "(not here)" in page) == (2, False)
 
 
 def test_deleting_a_tag_keeps_the_manifest_and_deleting_that_takes_its_tags(http: httpx.Client) -> None:
@@ -537,7 +587,17 @@ def test_a_strangers_domain_that_points_here_is_turned_away(http: httpx.Client) 
 
 @pytest.mark.parametrize(
     "authorization",
-    ["Bearer x", "Bearer x.y", "Bearer .", "Bearer " + "é", "Basic !!!", "Basic", "Digest x", "Bearer e30.AAAA"],
+    [
+        "Bearer x",
+        "Bearer x.y",
+        "Bearer .",
+        "Bearer " + "é",
+        "Basic !!!",
+        "Basic é",
+        "Basic",
+        "Digest x",
+        "Bearer e30.AAAA",
+    ],
 )
 def test_forged_credentials_are_401(http: httpx.Client, authorization: str) -> None:
     answer = http.get("/v2/", headers={"Authorization": authorization.encode("latin-1")})

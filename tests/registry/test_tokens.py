@@ -159,6 +159,22 @@ def test_what_cannot_be_a_token_is_refused_and_not_repeated(token: str) -> None:
             client.resolve("alice/app", "latest")
 
 
+@pytest.mark.parametrize("said", ["9" * 400, "9" * 5, "-5", "true", "1e999", '"soon"'], ids=lambda said: said[:9])
+def test_a_token_may_say_anything_of_its_end(said: str) -> None:
+    def auth(ask: Stranger) -> None:
+        ask.say(200, f'{{"token": "t", "expires_in": {said}}}'.encode())
+
+    with stranger(auth) as (place, _):
+        realm = f'Bearer realm="http://{place}/token"'
+
+        def registry(ask: Stranger) -> None:
+            known = ask.headers.get("Authorization") == "Bearer t"
+            ask.say(200, Docker_Content_Digest="x") if known else ask.say(401, WWW_Authenticate=realm)
+
+        with stranger(registry) as (address, _), client_of(address) as client:
+            assert client.resolve("alice/app", "latest") == "x"
+
+
 @pytest.mark.parametrize(
     "header,challenge",
     [

@@ -8,7 +8,6 @@ Base64 hides nothing; it is the file's mode that protects it (docker's ``cli/con
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import uuid
@@ -98,7 +97,7 @@ def read_entry(entry: object) -> Credentials | None:
     token = token if isinstance(token, str) else ""
     try:
         text = base64.b64decode(encoded if isinstance(encoded, str) else "").decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, perhaps not even ASCII; or no UTF-8
         text = ""
     # docker writes the password of a login with an identity token as a zero byte.
     name, colon, password = text.rstrip("\0").partition(":")

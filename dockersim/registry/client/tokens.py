@@ -27,6 +27,9 @@ from dockersim.registry.client.refusals import message_of
 SHORTEST_LIFE: Final = 60
 """Seconds that a token is good if the server does not say (distribution's token spec)."""
 
+LONGEST_LIFE: Final = 24 * 3600
+"""Seconds that are believed at most; a number may be of any length."""
+
 WRONG: Final = "unauthorized: incorrect username or password"
 
 _MARGIN: Final = 20
@@ -129,7 +132,7 @@ class Tokens:
         if not isinstance(text, str) or not _VISIBLE.fullmatch(text):
             raise RegistryError(f"{self._endpoint.title} gave no token ({answer.status})")
         said = document.get("expires_in")
-        life = max(said if isinstance(said, int) else 0, SHORTEST_LIFE)
+        life = min(max(said if isinstance(said, int) else 0, SHORTEST_LIFE), LONGEST_LIFE)
         self._kept[scope] = _Token(f"Bearer {text}", time.monotonic() + life)
         return Granted(registered=document.get("registered") is True)
 

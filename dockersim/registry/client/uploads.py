@@ -80,7 +80,8 @@ class _Uploading:
         if answer.status == 204:
             last = answer.header("range").rpartition("-")[2]
             # "0-0" is said of an empty session as well as of one byte; one byte more is cheaper than a guess.
-            sent = int(last) + 1 if last.isdigit() and last != "0" else 0
+            is_number = last.isascii() and last.isdigit() and len(last) < 16
+            sent = int(last) + 1 if is_number and last != "0" else 0
             return _Session(answer.header("location") or session.location, min(sent, self._blob.size))
         if self._client.request("HEAD", f"{self._blobs}/{self._blob.digest}", self._scope).is_success:
             return self._done()  # it was the answer that got lost

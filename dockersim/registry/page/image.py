@@ -107,6 +107,10 @@ def _platform_row(looked: Looked, entry: Mapping[str, Any]) -> Iterator[Content]
     yield "/".join(str(word) for word in words if word) or "not said"
     digest = str(entry.get("digest"))
     there = looked.inventory.manifests.get((looked.stored.repository, digest))
+    if digest in looked.stored.entry.blobs:  # the cache of a build, say
+        yield join(short(digest), " (a blob)")
+        yield human_size(looked.inventory.size(digest))
+        return
     yield looked.link(short(digest), "image", digest) if there else join(short(digest), " (not here)")
     yield human_size(looked.inventory.weigh(there)[0]) if there else ""
 

@@ -18,7 +18,6 @@ until it expires.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import json
 import os
@@ -42,6 +41,7 @@ DENIED_TEXT: Final = "requested access to the resource is denied"
 
 SERVICE: Final = "dockersim practice registry"
 
+SECRET_BYTES: Final = 32
 
 _HEADER: Final = {"alg": "HS256", "typ": "JWT"}
 
@@ -191,7 +191,7 @@ def basic_credentials(authorization: str) -> tuple[str, str]:
     """Take name and password out of a ``Basic`` header (RFC 7617); raise UNAUTHORIZED."""
     try:
         text = base64.b64decode(authorization.partition(" ")[2], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # no base64, perhaps not even ASCII; or no UTF-8
         raise Problem(Code.UNAUTHORIZED, "incorrect username or password") from error
     name, _, password = text.partition(":")
     return name[: LONGEST_NAME + 1], password
@@ -200,14 +200,20 @@ def basic_credentials(authorization: str) -> tuple[str, str]:
 def load_secret(path: Path) -> bytes:
     """Read the key that signs tokens, or make one; only its owner can read it."""
     try:
-        return path.read_bytes()
+        secret = path.read_bytes()
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f".{uuid.uuid4().hex}")
-        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-        os.replace(half, path)
-        return path.read_bytes()
+        secret = b""
+    if len(secret) >= SECRET_BYTES:
+        return secret
+    # There is none; or a power cut has left an empty file, with which anybody could sign.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half = path.with_name(f".{uuid.uuid4().hex}")
+    with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(half, path)
+    return path.read_bytes()
 
 
 def _encode(data: bytes) -> str:

@@ -11,6 +11,7 @@ from dockersim.registry import names
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.blobs import Upload, pieces
 from dockersim.registry.server.call import Call
+from dockersim.registry.server.conditions import entity_tag, has_it, wants_range
 from dockersim.registry.server.uploading import check_range, range_of, receive
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -23,15 +24,17 @@ async def pull(call: Call) -> Response:
     # By HEAD a client asks whether it need not send the blob; then no sweep may take it before the manifest comes.
     find = call.store.keep_blob if is_head else call.store.blob_size
     size = await run_in_threadpool(find, call.repository, digest)
-    first, length, status = _part(call.header("range"), size)
     headers = {
-        "Content-Length": str(length),
         "Docker-Content-Digest": digest,
         "Accept-Ranges": "bytes",
-        "ETag": f'"{digest}"',
+        "ETag": entity_tag(digest),
         # What a digest names never changes.
         "Cache-Control": "max-age=31536000, immutable",
     }
+    if has_it(call, digest):
+        return Response(status_code=304, headers=headers)
+    first, length, status = _part(call.header("range") if wants_range(call, digest) else "", size)
+    headers["Content-Length"] = str(length)
     if status == 206:
         headers["Content-Range"] = f"bytes {first}-{first + length - 1}/{size}"
     if is_head:
@@ -89,10 +92,9 @@ async def finish(call: Call) -> Response:
         if call.header("content-length") != "0":
             announced = check_range(call.header("content-range"), call.header("content-length"), upload.size)
         await receive(call.request, upload, announced)
-        try:
-            await run_in_threadpool(call.store.finish_upload, call.repository, upload, digest)
-        finally:
-            call.registry.sessions.forget(call.repository, upload)
+        await run_in_threadpool(call.store.finish_upload, call.repository, upload, digest)
+        # Not where the disk failed: the session is still there, and who comes next must wait for who waits already.
+        call.registry.sessions.forget(call.repository, upload)
         return _created(call, digest)
 
 

@@ -16,6 +16,7 @@ from dockersim.registry import names
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.blobs import READ, pieces
 from dockersim.registry.server.call import LARGEST_PAGE, Call
+from dockersim.registry.server.conditions import entity_tag, has_it
 from dockersim.registry.server.manifests import LONGEST_MANIFEST, Entry
 
 OUTDATED: Final = "non-distributable layers are deprecated: who pulls this image has to fetch them from elsewhere"
@@ -26,7 +27,10 @@ async def pull(call: Call) -> Response:
     """Answer GET and HEAD of a manifest by tag or digest."""
     digest = call.store.resolve(call.repository, _name(call, Code.MANIFEST_UNKNOWN))
     data, media_type = await run_in_threadpool(call.store.manifest, call.repository, digest)
-    headers = {"Docker-Content-Digest": digest, "Content-Length": str(len(data)), "ETag": f'"{digest}"'}
+    headers = {"Docker-Content-Digest": digest, "ETag": entity_tag(digest)}
+    if has_it(call, digest):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Length"] = str(len(data))
     if call.request.method == "HEAD":
         return Response(None, 200, headers, media_type=media_type)
     # Whole only as long as it takes to check: 200 slow readers of 4 MiB would add up.

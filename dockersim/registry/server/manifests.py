@@ -51,9 +51,9 @@ class Entry(Struct, frozen=True):
         return cls(
             digest=_named(data, digest),
             media_type=kind,
-            blobs=_blobs(document, foreign=False) if kind in media_types.MANIFESTS else (),
+            blobs=_blobs(document, foreign=False) if kind in media_types.MANIFESTS else _children(document, blobs=True),
             elsewhere=_blobs(document, foreign=True) if kind in media_types.MANIFESTS else (),
-            manifests=_children(document) if kind in media_types.INDEXES else (),
+            manifests=_children(document, blobs=False) if kind in media_types.INDEXES else (),
             subject=_digest(document["subject"]) if document.get("subject") is not None else "",
             is_outdated=kind in media_types.MANIFESTS and any(map(_is_foreign, _list(document, "layers"))),
         )
@@ -117,9 +117,13 @@ def _kind(document: dict[str, Any], content_type: str) -> str:
     # MUST (spec, "Pushing Manifests"): the Content-Type header matches mediaType, if that is set.
     if inside is not None and inside != kind:
         raise Problem(Code.MANIFEST_INVALID, "Content-Type and mediaType differ")
-    # A document with both means different images to different readers: CVE-2021-41190.
-    if "manifests" in document and ("layers" in document or "config" in document):
+    # A document with both, or one under the name of the other, means different images to different readers:
+    # CVE-2021-41190. To garbage collection, too: what is said to be an index names no layers.
+    is_image, is_index = "layers" in document or "config" in document, "manifests" in document
+    if is_image and is_index:
         raise Problem(Code.MANIFEST_INVALID, "manifest has both layers and manifests")
+    if (is_image and kind in media_types.INDEXES) or (is_index and kind in media_types.MANIFESTS):
+        raise Problem(Code.MANIFEST_INVALID, f"not what its media type says: {kind}")
     return str(kind)
 
 
@@ -137,8 +141,14 @@ def _blobs(document: dict[str, Any], *, foreign: bool) -> tuple[str, ...]:
     return tuple(_digest(one) for one in descriptors if _is_foreign(one) == foreign)
 
 
-def _children(document: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(_digest(one) for one in _list(document, "manifests"))
+def _children(document: dict[str, Any], *, blobs: bool) -> tuple[str, ...]:
+    """List the manifests of an index, or the blobs: BuildKit's cache is an index of layers (``cache/remotecache``)."""
+    return tuple(_digest(one) for one in _list(document, "manifests") if _is_blob(one) == blobs)
+
+
+def _is_blob(descriptor: object) -> bool:
+    kind = descriptor.get("mediaType") if isinstance(descriptor, dict) else None
+    return isinstance(kind, str) and kind not in media_types.MANIFESTS | media_types.INDEXES
 
 
 def _list(document: dict[str, Any], name: str) -> list[object]:

@@ -96,6 +96,9 @@ class Users:
         descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
             file.writelines(f"{name}:{scrambled}\n" for name, scrambled in sorted(users.items()))
+            # A power cut must not leave it empty: anybody could then register under the names of others.
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(half, self.path)
 
 
