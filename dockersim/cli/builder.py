@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from dockersim.cli.pruning import say_deleted, say_reclaimed
+from dockersim.cli.pruning import say_deleted, say_swept
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine.pruning import prune_cache, sweep
 
@@ -27,7 +27,7 @@ def prune(session: Session, everything: bool, force: bool) -> None:
     engine = session.engine()
     pruned = prune_cache(engine.store, everything=everything)
     say_deleted("build cache objects", [shown_name(name) for name in pruned.objects])
-    say_reclaimed(pruned.size + sweep(engine).size)
+    say_swept(session, pruned.size, sweep(engine))
 
 
 def shown_name(name: str) -> str:
