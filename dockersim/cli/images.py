@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dockersim.bases.resolution import stand_in_note
+from dockersim.bases.resolution import TITLE_LABEL, stand_in_note
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.filters import IMAGES, choose_images, read_filters
 from dockersim.cli.session import Session, age, clock_time, pass_session, whole_seconds
@@ -72,8 +72,10 @@ def images(
     quiet: bool,
 ) -> None:
     """List images."""
-    found = choose_images(session.engine().store.images, read_filters(conditions, IMAGES))
-    shown = list(_rows(found, pattern, truncate=not no_trunc))
+    filters = read_filters(conditions, IMAGES)
+    found = choose_images(session.engine().store.images, filters)
+    patterns = [filters.get("reference", []), [pattern] if pattern is not None else []]
+    shown = list(_rows(found, patterns, truncate=not no_trunc))
     if quiet:
         print_lines(dict.fromkeys(row["ID"] for _, row in shown))
         return
@@ -169,17 +171,23 @@ def rmi(session: Session, names: tuple[str, ...], force: bool, no_prune: bool) -
 # ---------------------------------------------------------------- rows
 
 
-def _rows(found: Iterable[Image], pattern: str | None, *, truncate: bool) -> Iterator[tuple[Image, dict[str, Any]]]:
+def _rows(
+    found: Iterable[Image], patterns: Iterable[Sequence[str]], *, truncate: bool
+) -> Iterator[tuple[Image, dict[str, Any]]]:
+    asked = [group for group in patterns if group]
     for image in found:
-        for reference in _names(image, pattern):
+        for reference in _names(image, asked):
             yield image, image_fields(image, reference, truncate=truncate)
 
 
-def _names(image: Image, pattern: str | None) -> list[Reference | None]:
-    """Choose the names of an image that a row is for; one row without a name for a dangling image."""
-    if pattern is None:
+def _names(image: Image, asked: Sequence[Sequence[str]]) -> list[Reference | None]:
+    """Choose the names of an image that match one pattern of each group; a dangling image has one row without a name.
+
+    As docker, whose filter ``reference=`` leaves out the other names of an image that passes.
+    """
+    if not asked:
         return list(image.names) or [None]
-    return [name for name in image.names if name.matches(pattern)]
+    return [name for name in image.names if all(any(map(name.matches, group)) for group in asked)]
 
 
 def image_fields(image: Image, name: Reference | None, *, truncate: bool) -> dict[str, Any]:
@@ -207,10 +215,11 @@ def shown_id(full: str, *, truncate: bool) -> str:
 
 
 def _stand_in_lines(shown: Iterable[tuple[Image, dict[str, Any]]]) -> Iterator[str]:
-    """Say of each name that is answered by a stand-in what it really is."""
+    """Say of each name that is answered by a stand-in what it really is. What was built on one has its labels, too."""
     for image, row in shown:
-        if image.names and (note := stand_in_note(image.config.config.labels)):
-            yield f"{row['Repository']}:{row['Tag']} is {note}"
+        name, labels = f"{row['Repository']}:{row['Tag']}", image.config.config.labels
+        if labels.get(TITLE_LABEL) == name and (note := stand_in_note(labels)):
+            yield f"{name} is {note}"
 
 
 def _history_row(step: Step, *, human: bool, truncate: bool) -> HistoryRow:
