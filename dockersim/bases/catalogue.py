@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dockersim.bases.resolution import STAND_IN_LABEL
+from dockersim.bases.resolution import STAND_IN_LABEL, TITLE_LABEL
 from dockersim.errors import ImageError, ImageNotFound
 from dockersim.oci import ContainerConfig, History, ImageConfig, Reference, parse_reference
 
@@ -147,7 +147,7 @@ def _config(
     env: tuple[str, ...],
 ) -> MadeBase:
     labels = {
-        "org.opencontainers.image.title": base.name,
+        TITLE_LABEL: base.name,
         "org.opencontainers.image.description": base.description,
     }
     if base.provenance is Provenance.STAND_IN:

@@ -23,6 +23,9 @@ ImageT_co = TypeVar("ImageT_co", covariant=True)
 STAND_IN_LABEL = "org.dockersim.stand-in"
 """The label of an image that is not the one its name promises; its value says what it is."""
 
+TITLE_LABEL = "org.opencontainers.image.title"
+"""The label with the name that a base was made under."""
+
 CONNECT_SECONDS = 3.0
 """How long the practice registry, which need not have the image, may take to accept a connection of FROM."""
 

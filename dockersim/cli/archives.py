@@ -15,7 +15,7 @@ import click
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine.exporting import export_container
 from dockersim.engine.store import machine_platform
-from dockersim.errors import DockersimError
+from dockersim.errors import ContentError, DockersimError
 from dockersim.images import import_rootfs, save_docker, save_oci
 from dockersim.images import load as load_archive
 from dockersim.oci import ContainerConfig, Platform, parse_reference
@@ -56,9 +56,9 @@ def load(session: Session, source: Path | None, quiet: bool, platform: str | Non
     """Load an image from a tar archive or STDIN."""
     if source is None and sys.stdin.isatty():
         raise DockersimError("requested load from stdin, but stdin is empty", hint="use -i FILE, or pipe an archive in")
-    with _reading(source) as stream:
+    with _reading(source) as stream, _named(source):
         loaded = load_archive(session.engine().store.images, stream, Platform.parse(platform or machine_platform()))
-    for image in () if quiet else loaded:
+    for image in loaded:  # in docker --quiet only silences the progress, of which there is none here
         click.echo(str(image))
 
 
@@ -139,12 +139,25 @@ def _reading(path: Path | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
+def _named(path: Path | None) -> Iterator[None]:
+    """Say of what is wrong with an archive which one it is."""
+    try:
+        yield
+    except ContentError as error:
+        if path is None:
+            raise
+        raise ContentError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Write a file that is there whole or as it was before; a device or a pipe is written to as it is."""
     if path.exists() and not path.is_file():
         with path.open("wb") as stream:
             yield stream
         return
+    if not path.parent.is_dir():
+        raise DockersimError(f"invalid output path: directory {path.parent} does not exist")
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as stream:

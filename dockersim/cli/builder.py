@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from dockersim.cli.filters import CACHE, choose_cache, read_filters
-from dockersim.cli.pruning import say_deleted, say_reclaimed
+from dockersim.cli.pruning import say_deleted, say_swept
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine.pruning import prune_cache, sweep
 from dockersim.sizes import read_size
@@ -43,7 +43,7 @@ def prune(session: Session, everything: bool, filters: tuple[str, ...], force: b
     engine = session.engine()
     pruned = prune_cache(engine.store, everything=everything, chosen=chosen, keep_bytes=keep)
     say_deleted("build cache objects", [shown_name(name) for name in pruned.objects])
-    say_reclaimed(pruned.size + sweep(engine).size)
+    say_swept(session, pruned.size, sweep(engine))
 
 
 def shown_name(name: str) -> str:

@@ -63,28 +63,29 @@ def garbage_collect(session: Session, dry_run: bool, everything: bool, delete_un
     tag was given to another is still there, by its digest, unless --delete-untagged is given.
     """
     root = session.engine().shipping.registry_root
-    if delete_untagged and not _untagged_removed(session, root, dry_run=dry_run, force=force):
+    young = not everything
+    if delete_untagged and not _untagged_removed(session, root, dry_run=dry_run, force=force, spare_young=young):
         return
-    plan = plan_collection(root, spare_young=not everything)
-    told = "\n".join(collection_lines(plan))
+    plan = plan_collection(root, spare_young=young)
+    told = "\n".join(collection_lines(plan, asked=delete_untagged and not dry_run))
     if dry_run or force or not plan.freed:
         click.echo(told)
     elif not session.confirmed(told):
         return
     if plan.freed and not dry_run:
-        click.echo(collected_line(collect(root, spare_young=not everything)))
+        click.echo(collected_line(collect(root, spare_young=young)))
 
 
-def _untagged_removed(session: Session, root: Path, *, dry_run: bool, force: bool) -> bool:
+def _untagged_removed(session: Session, root: Path, *, dry_run: bool, force: bool, spare_young: bool) -> bool:
     """Remove the manifests without a tag, or tell which they are; say whether to go on."""
-    found = find_untagged(root, time.time())
+    found = find_untagged(root, time.time(), spare_young=spare_young)
     for repository, digest in found:
         click.echo(f"manifest without a tag: {repository}@{digest}")
     if dry_run or not found:
         return True
     if not force and not session.confirmed(f"{len(found)} manifests are removed; they can be pulled no more."):
         return False
-    remove_untagged(root, found, time.time())
+    remove_untagged(root, found, time.time(), spare_young=spare_young)
     return True
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from dockersim.bases.resolution import stand_in_note
+from dockersim.bases.resolution import TITLE_LABEL, stand_in_note
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.filters import IMAGES, choose_images, read_filters
 from dockersim.cli.session import Session, age, clock_time, pass_session, whole_seconds
@@ -226,10 +226,11 @@ def shown_id(full: str, *, truncate: bool) -> str:
 
 
 def _stand_in_lines(shown: Iterable[tuple[Image, dict[str, Any]]]) -> Iterator[str]:
-    """Say of each name that is answered by a stand-in what it really is."""
+    """Say of each name that is answered by a stand-in what it really is. What was built on one has its labels, too."""
     for image, row in shown:
-        if row["Tag"] != NONE and (note := stand_in_note(image.config.config.labels)):
-            yield f"{row['Repository']}:{row['Tag']} is {note}"
+        name, labels = f"{row['Repository']}:{row['Tag']}", image.config.config.labels
+        if labels.get(TITLE_LABEL) == name and (note := stand_in_note(labels)):
+            yield f"{name} is {note}"
 
 
 def _history_row(step: Step, *, human: bool, truncate: bool) -> HistoryRow:

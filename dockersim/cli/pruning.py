@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import click
 
 from dockersim.cli.filters import PRUNED, Filters, before, labelled, read_filters
 from dockersim.cli.session import Session, pass_session
 from dockersim.containers import Container
+from dockersim.content import Collected
+from dockersim.content.garbage import GRACE_SECONDS
 from dockersim.engine import Engine
 from dockersim.engine.pruning import Pruned, prune_containers, prune_images, sweep
 from dockersim.images import Image
@@ -17,6 +19,9 @@ from dockersim.images.image import moment
 from dockersim.views.units import human_size
 
 Command = TypeVar("Command", bound=Callable[..., object])
+
+_WORTH_TELLING: Final = 1_000_000
+"""Bytes: of less than that nobody wonders why it is still there."""
 
 _FORCE = click.option("-f", "--force", is_flag=True, help="Do not prompt for confirmation")
 
@@ -42,7 +47,7 @@ def images(session: Session, everything: bool, filters: tuple[str, ...], force: 
         return
     engine = session.engine()
     say_deleted("Images", delete_images(engine, chosen, everything=everything))
-    say_reclaimed(sweep(engine).size)
+    say_swept(session, 0, sweep(engine))
 
 
 @click.command("prune")
@@ -86,6 +91,15 @@ def say_deleted(what: str, names: Sequence[str]) -> None:
     """Print what was deleted, as docker does: nothing for nothing."""
     if names:
         click.echo("\n".join([f"Deleted {what}:", *names, ""]))
+
+
+def say_swept(session: Session, size: int, swept: Collected) -> None:
+    """Print the last line of a prune that ended with a sweep, and why more is not free yet."""
+    say_reclaimed(size + swept.size)
+    if swept.spared >= _WORTH_TELLING:
+        minutes = f"{GRACE_SECONDS / 60:.0f} minutes"
+        more = f"{human_size(swept.spared, 4)} more came within the last {minutes}"
+        session.note(f"{more}, and may belong to a build or pull that is running; prune again later.")
 
 
 def say_reclaimed(size: int) -> None:

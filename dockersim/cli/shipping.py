@@ -35,10 +35,11 @@ def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bo
     if bare.digest:
         raise ImageError("cannot push a digest reference", hint="push it by a tag; dockersim tag gives it one")
     names = [one.familiar() for one in _tags_of(session, name)] if all_tags else [bare.with_default_tag().familiar()]
+    if not quiet:
+        _say_default_tag(bare.tag or all_tags)
     for one in names:
         _check_is_here(session, one)
     if not quiet:
-        _say_default_tag(bare.tag or all_tags)
         _say_practice(engine.shipping.endpoint(bare.registry))
         click.echo(f"The push refers to repository [{bare.name}]")
     for one in names:
@@ -162,11 +163,16 @@ def _tags_of(session: Session, name: str) -> list[Reference]:
 
 
 def _check_is_here(session: Session, name: str) -> None:
-    if not session.engine().store.images.has(name):
-        raise ImageNotFound(
-            f"An image does not exist locally with the tag: {parse_reference(name).familiar_name}",
-            hint="dockersim images lists those that are here, dockersim tag gives them names",
-        )
+    images, wanted = session.engine().store.images, parse_reference(name)
+    if images.has(name):
+        return
+    near = sorted(one.familiar() for image in images.list() for one in image.names if one.name == wanted.name)
+    if near:
+        raise ImageNotFound(f"tag does not exist: {wanted.familiar()}", hint=f"there is {', '.join(near[:5])}")
+    raise ImageNotFound(
+        f"An image does not exist locally with the tag: {wanted.familiar_name}",
+        hint="dockersim images lists those that are here, dockersim tag gives them names",
+    )
 
 
 def _say_default_tag(given: object) -> None:

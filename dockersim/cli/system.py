@@ -13,7 +13,7 @@ from dockersim.cli.builder import shown_name
 from dockersim.cli.containers import container_fields
 from dockersim.cli.filters import PRUNED, Filters, before, read_filters, unused_since
 from dockersim.cli.images import NONE, image_fields
-from dockersim.cli.pruning import conditions, delete_containers, delete_images, say_deleted, say_reclaimed
+from dockersim.cli.pruning import conditions, delete_containers, delete_images, say_deleted, say_swept
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine.pruning import prune_cache, sweep
 from dockersim.engine.usage import CacheUsage, ContainerUsage, ImageUsage, Usage, measure
@@ -78,7 +78,7 @@ def prune(session: Session, everything: bool, volumes: bool, filters: tuple[str,
         cache = prune_cache(engine.store, everything=everything, chosen=stale)
         say_deleted("build cache objects", [shown_name(name) for name in cache.objects])
         size += cache.size
-    say_reclaimed(size + sweep(engine).size)
+    say_swept(session, size, sweep(engine))
 
 
 def _warning(filters: tuple[str, ...], *, everything: bool) -> Iterator[str]:

@@ -8,6 +8,7 @@ two tools.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, Protocol, Self, cast
 
 from msgspec import Struct
@@ -133,18 +134,21 @@ def first_bytes(blob: BinaryIO, count: int) -> bytes:
     return start
 
 
-def write_gzip(tar: BinaryIO, blob: BlobWriter, *, threads: int = 2) -> None:
-    """Compress a tar into ``blob``. Equal tars give equal bytes: no name, no time, and pieces of one size.
+def write_gzip(tar: BinaryIO, blob: BlobWriter, *, threads: int = 2) -> Iterator[int]:
+    """Compress a tar into ``blob``; yield how many of its bytes are read. Whoever stops listening stops it.
 
-    The number of threads has no influence on the bytes.
+    Equal tars give equal bytes: no name, no time, and pieces of one size. The number of threads has no influence.
     """
     from isal import igzip_threaded
 
     with igzip_threaded.open(  # type: ignore[no-untyped-call]
         blob, "wb", compresslevel=GZIP_LEVEL, threads=threads, block_size=_BLOCK
     ) as compressor:
+        done = 0
         while chunk := tar.read(_BLOCK):
             compressor.write(chunk)
+            done += len(chunk)
+            yield done
 
 
 class Rejoined(io.RawIOBase):

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
 
 from dockersim.content.layers import LayerStore
 from dockersim.content.leases import leased
+from dockersim.content.store import ContentStore
 from dockersim.digest import DiffID, Digest, parse_digest
 from dockersim.errors import ContentError
 from dockersim.oci import LARGEST_DOCUMENT, ImageConfig, Index, Manifest
@@ -29,10 +29,11 @@ GRACE_SECONDS = 600.0
 
 
 class Collected(Struct, frozen=True):
-    """What a sweep deleted: blobs, and bytes in all (with those of abandoned writes)."""
+    """What a sweep deleted: blobs, and bytes (also of abandoned writes). ``spared`` bytes are too young to go."""
 
     blobs: tuple[Digest, ...]
     size: int
+    spared: int = 0
 
 
 def collect(layers: LayerStore, roots: Iterable[Digest | DiffID], *, grace_seconds: float = GRACE_SECONDS) -> Collected:
@@ -44,15 +45,18 @@ def collect(layers: LayerStore, roots: Iterable[Digest | DiffID], *, grace_secon
     with content.sweeping():
         freed = content.remove_abandoned(now)
         marked = mark(layers, [*leased(content), *roots])
-        gone = [
-            (digest, size)
-            for digest in content.walk()
-            if digest not in marked and (size := _size_if_old(content.path(digest), now - grace_seconds)) >= 0
-        ]
-        for digest, _ in gone:
+        unmarked = [digest for digest in content.walk() if digest not in marked]
+        gone: list[Digest] = []
+        spared = 0
+        for digest, size, age in _measured(content, unmarked, now):
+            if age <= grace_seconds:
+                spared += size
+                continue
             content.delete(digest)
             layers.forget(DiffID(digest))
-    return Collected(tuple(digest for digest, _ in gone), freed + sum(size for _, size in gone))
+            gone.append(digest)
+            freed += size
+    return Collected(tuple(gone), freed, spared)
 
 
 def mark(layers: LayerStore, roots: Iterable[str]) -> set[str]:
@@ -112,9 +116,11 @@ def _of_config(document: bytes) -> list[str]:
     return list(ImageConfig.from_json(document).diff_ids)
 
 
-def _size_if_old(path: Path, before: float) -> int:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return -1
-    return status.st_size if status.st_mtime < before else -1
+def _measured(content: ContentStore, digests: Iterable[Digest], now: float) -> Iterator[tuple[Digest, int, float]]:
+    """Yield with each blob its size in bytes and its age in seconds."""
+    for digest in digests:
+        try:
+            status = content.path(digest).stat()
+        except FileNotFoundError:
+            continue
+        yield digest, status.st_size, now - status.st_mtime

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from msgspec import Struct
 
@@ -157,10 +157,19 @@ class LayerStore:
 
     def compressed(self, diff_id: DiffID) -> Descriptor:
         """Return the layer as gzip, made if it is not here yet. Repeatable; equal layers give equal blobs."""
+        steps = self.compressing(diff_id)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast(Descriptor, end.value)
+
+    def compressing(self, diff_id: DiffID) -> Generator[int, None, Descriptor]:
+        """Do as ``compressed`` does, and yield on the way how many bytes of the tar are done."""
         if known := self.known_gzip(diff_id):
             return known
         with self.open_tar(diff_id) as tar, self.content.writer() as blob:
-            write_gzip(tar, blob)
+            yield from write_gzip(tar, blob)
             descriptor = Descriptor(media_types.LAYER_GZIP, blob.commit(), blob.size)
         write_whole(self._gzip_note(diff_id), descriptor.to_json())
         return descriptor

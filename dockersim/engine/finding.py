@@ -168,8 +168,8 @@ def _words(event: PullEvent) -> str:
     match event:
         case ManifestFetched(name, digest):
             return f"{name}: {digest}"
-        case LayerPreparing(_, digest, size):
-            return f"{short(digest)}: Pulling fs layer ({size} bytes)"
+        case LayerPreparing(_, digest, size, here):
+            return "" if here else f"{short(digest)}: Pulling fs layer ({size} bytes)"
         case LayerExists(_, digest):
             return f"{short(digest)}: Already exists"
         case Progress():

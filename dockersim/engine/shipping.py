@@ -11,7 +11,7 @@ Three variables of the environment say otherwise:
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,6 +52,10 @@ from dockersim.registry import (
 )
 from dockersim.registry.client.endpoint import PRACTICE_KEY
 from dockersim.registry.client.exchange import SLOWEST_CONNECT
+
+_ELSEWHERE: Final = (
+    "the practice registry has what was pushed to it (dockersim registry status); DOCKERSIM_HUB=real asks Docker Hub"
+)
 
 Happened = TypeVar("Happened")
 Result = TypeVar("Result")
@@ -132,7 +136,12 @@ class Shipping:
         reference = parse_reference(name)
         wanted = parse_platform(platform) if platform else self._platform
         origin = self.endpoint(reference.registry)
-        return self._pull_from_any(reference, origin, sink, wanted, all_platforms=all_platforms)
+        try:
+            return self._pull_from_any(reference, origin, sink, wanted, all_platforms=all_platforms)
+        except NotInRegistry as error:
+            if not (origin.is_practice and origin.registry == DOCKER_HUB):
+                raise
+            raise NotInRegistry(error.message, hint=_ELSEWHERE) from error
 
     def find(self, reference: Reference, sink: PullSink, *, practice: bool) -> Image | None:
         """Pull ``reference`` for a FROM; None if that registry has it not, or is not one to ask."""
@@ -338,6 +347,6 @@ def parse_platform(text: str) -> Platform:
     """Read a platform such as ``linux/amd64`` or ``linux/arm/v7``. Raises ImageError."""
     system, _, rest = text.partition("/")
     architecture, _, variant = rest.partition("/")
-    if not architecture:
+    if not architecture or "/" in variant:
         raise ImageError(f"not a platform: {text}", hint="write it like linux/amd64")
     return Platform(architecture, system, variant)

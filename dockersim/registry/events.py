@@ -12,11 +12,15 @@ from dockersim.digest import DiffID, Digest
 
 
 class LayerPreparing(Struct, frozen=True):
-    """A layer takes its turn; ``size`` is 0 until it is known. Docker: ``Preparing``, ``Pulling fs layer``."""
+    """A layer takes its turn; ``size`` is 0 until it is known. Docker: ``Preparing``, ``Pulling fs layer``.
+
+    ``here`` says of a pull that the layer need not be fetched.
+    """
 
     diff_id: DiffID
     digest: str = ""
     size: int = 0
+    here: bool = False
 
 
 class LayerExists(Struct, frozen=True):
@@ -37,10 +41,10 @@ class LayerMounted(Struct, frozen=True):
 
 
 class Progress(Struct, frozen=True):
-    """``done`` of ``total`` bytes of a layer are across."""
+    """``done`` of ``total`` bytes of a layer are across; of one that is only being compressed ``digest`` is ""."""
 
     diff_id: DiffID
-    digest: Digest
+    digest: str
     done: int
     total: int
 

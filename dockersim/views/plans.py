@@ -51,8 +51,8 @@ def removal_lines(plan: Removal) -> Iterator[str]:
             yield f"{words}: {_named(holders)}."
 
 
-def collection_lines(plan: Collection) -> Iterator[str]:
-    """Say what garbage collection would free."""
+def collection_lines(plan: Collection, *, asked: bool = False) -> Iterator[str]:
+    """Say what garbage collection would free; ``asked`` that the manifests without a tag were to go before."""
     yield f"{human_size(plan.kept_bytes)} in {plan.kept_blobs} blobs are named by manifests, and stay."
     if plan.freed:
         yield f"{human_size(plan.bytes_freed)} are named by none, and can be freed:"
@@ -64,7 +64,8 @@ def collection_lines(plan: Collection) -> Iterator[str]:
     if not plan.freed and not plan.waiting:
         yield "There is no garbage."
     if plan.untagged:
-        yield f"Manifests that no tag leads to: {len(plan.untagged)}. --delete-untagged removes them."
+        remedy = "They came within the last hour; --all removes them too" if asked else "--delete-untagged removes them"
+        yield f"Manifests that no tag leads to: {len(plan.untagged)}. {remedy}."
 
 
 def collected_line(collected: Collected) -> str:

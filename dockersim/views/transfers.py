@@ -44,8 +44,9 @@ def push_status(event: PushEvent) -> Status | None:
     match event:
         case LayerPreparing(diff_id, digest):
             return None if digest else Status(short(diff_id), "Preparing")
-        case Progress(diff_id, _, done, total):
-            return Status(short(diff_id), f"Pushing  {_count(done, total)}", counting=True)
+        case Progress(diff_id, digest, done, total):
+            doing = "Pushing" if digest else "Compressing"
+            return Status(short(diff_id), f"{doing}  {_count(done, total)}", counting=True)
         case LayerExists(diff_id):
             return Status(short(diff_id), "Layer already exists")
         case LayerMounted(diff_id, _, _, source):
@@ -64,8 +65,8 @@ def pull_status(event: PullEvent, repository: str) -> Status | None:
         case ManifestFetched(name):
             shown = parse_reference(name).canonical() if "@" in name else name.rpartition(":")[2]
             return Status("", f"{shown}: Pulling from {repository}")
-        case LayerPreparing(_, digest):
-            return Status(short(digest), "Pulling fs layer")
+        case LayerPreparing(_, digest, _, here):
+            return None if here else Status(short(digest), "Pulling fs layer")
         case Progress(_, digest, done, total):
             return Status(short(digest), f"Downloading  {_count(done, total)}", counting=True)
         case LayerExists(_, digest):

@@ -215,7 +215,8 @@ def test_a_root_file_system_is_imported_from_the_web(ok: Ok, run: Run) -> None:
         (["tag", "my-flask-app", "UPPER"], "must be lowercase"),
         (["save", "nosuch", "-o", "/tmp/never-written"], "No such image: nosuch:latest"),
         (["load", "-i", "/nope/x.tar"], "/nope/x.tar: No such file or directory"),
-        (["load", "-i", __file__], "not a tar"),
+        (["load", "-i", __file__], f"{__file__}: not a tar"),
+        (["save", "my-flask-app", "-o", "/nope/x.tar"], "invalid output path: directory /nope does not exist"),
         (["save", "my-flask-app", "-o", "/dev/full"], "the disk is full; free some space"),
         (["images", "--filter", "nope=1"], "invalid filter 'nope'; there are dangling="),
         (["images", "--filter", "nope"], 'invalid filter "nope": bad format of filter (expected name=value)'),
@@ -234,6 +235,29 @@ def test_bad_input_is_one_clear_line(run: Run, image_id: str, words: list[str], 
     assert result.exit_code == 1
     assert said in result.stderr and result.stderr.count("\n") == 1, result.stderr
     assert not Path("/tmp/never-written").exists()
+
+
+def test_the_filter_reference_leaves_out_the_other_names(ok: Ok, image_id: str) -> None:
+    ok("tag", "my-flask-app", "myusername/app:v2")
+    names = ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter")
+    assert ok(*names, "reference=my-*") == "my-flask-app:latest\n"
+    assert ok(*names, "reference=*/app") == "myusername/app:v2\n"
+    both = {"my-flask-app:latest", "myusername/app:v2"}
+    assert set(ok(*names, "reference=*/app", "my-flask-app").split()) == both  # docker's, too: one filter more
+    assert set(ok(*names, "reference=*/app", "--filter", "reference=my-*").split()) == both
+
+
+def test_only_the_stand_in_itself_is_called_one(run: Run, ok: Ok, tmp_path: Path) -> None:
+    labels = "org.dockersim.stand-in=Debian org.opencontainers.image.title=ubuntu:latest"
+    ok("build", "-q", "-t", "ubuntu", "-", stdin=f"FROM scratch\nLABEL {labels}\n")
+    ok("build", "-q", "-t", "mine", "-", stdin="FROM ubuntu\nWORKDIR /app\n")
+    assert run("images").stderr == "ubuntu:latest is a stand-in: Debian\n"
+    assert run("images", "mine").stderr == ""
+
+
+def test_load_tells_what_it_loaded_as_quietly_as_docker(ok: Ok, image_id: str, tmp_path: Path) -> None:
+    ok("save", "my-flask-app", "-o", tmp_path / "app.tar")
+    assert ok("load", "-q", "-i", tmp_path / "app.tar") == "Loaded image: my-flask-app:latest\n"
 
 
 def test_a_corrupt_blob_is_told_and_nothing_is_loaded(

@@ -58,6 +58,23 @@ def test_the_tutorials_way_to_docker_hub(ok: Ok, run: Run, image_id: str, tmp_pa
     assert f"Status: Image is up to date for {name}:latest" in ok("--root", other, "pull", name)
 
 
+def test_a_tag_that_was_forgotten_is_named(ok: Ok, run: Run, image_id: str) -> None:
+    ok("tag", "my-flask-app", "myusername/app:v1")
+    ok("tag", "my-flask-app", "myusername/app:v2")
+    forgotten = run("push", "myusername/app")
+    assert forgotten.stdout == "Using default tag: latest\n"
+    assert forgotten.stderr == (
+        "tag does not exist: myusername/app:latest; there is myusername/app:v1, myusername/app:v2\n"
+    )
+
+
+def test_a_pull_names_only_the_layers_that_are_not_here(ok: Ok, image_id: str) -> None:
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", "myusername/my-flask-app")
+    pulled = ok("pull", "myusername/my-flask-app")
+    assert pulled.count(": Already exists") == 2 and "Pulling fs layer" not in pulled
+
+
 def test_every_request_can_be_shown(ok: Ok, image_id: str) -> None:
     ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
     shown = ok("push", "myusername/my-flask-app", "--show-http")
@@ -148,7 +165,10 @@ def test_a_wrong_password_and_a_stranger_are_refused(ok: Ok, run: Run, image_id:
         (["login", "--password-stdin"], "Must provide --username with --password-stdin"),
         (["push", "nosuch/image"], "An image does not exist locally with the tag: nosuch/image"),
         (["push", "-a", "nosuch/image:v1"], "tag can't be used with --all-tags/-a"),
-        (["pull", "-q", "nosuch/image"], "not found: manifest unknown"),
+        (["push", f"a/b@sha256:{'0' * 64}"], "cannot push a digest reference; push it by a tag"),
+        (["pull", "-q", "nosuch/image"], "manifest for nosuch/image:latest not found: manifest unknown"),
+        (["pull", "-q", "ubuntu"], "manifest for ubuntu:latest not found: manifest unknown; the practice registry has"),
+        (["pull", "-q", "NoSuch.invalid/a"], "names of users are in lower case: nosuch.invalid"),
         (["pull", "UPPER"], "must be lowercase"),
         (["pull", "-q", "127.0.0.1:1/a"], "cannot reach 127.0.0.1:1: connection refused"),
         (["pull", "-q", "registry.invalid/a"], "cannot reach registry.invalid"),
@@ -239,6 +259,13 @@ def test_images_that_lost_their_tag_are_removed_if_asked_for(ok: Ok, image_id: s
     for arguments, stays in ((("-n",), True), (("-f",), True), (("-m", "-n"), True), (("-m", "-f"), False)):
         told = ok("registry", "garbage-collect", *arguments)
         assert (line in told) == ("-m" in arguments) and old.exists() == stays
+    (app / "requirements.txt").write_text("flask\ntoo young\n")
+    ok("build", "-q", "-t", "myusername/my-flask-app", app)
+    ok("push", "-q", "myusername/my-flask-app")
+    young = ok("registry", "garbage-collect", "-m", "-f")
+    assert "manifest without a tag" not in young and young.endswith("--all removes them too.\n")
+    assert "manifest without a tag" in ok("registry", "garbage-collect", "-m", "-f", "--all")
+    assert ok("registry", "garbage-collect").endswith("There is no garbage.\n")
     assert "latest: Pulling from" in ok("pull", "myusername/my-flask-app")
 
 
@@ -306,11 +333,13 @@ def test_an_image_of_another_platform_is_pulled_when_it_is_asked_for(
     foreign.shipping.push(f"{address}/test/app", lambda event: None)
     try:
         refused = run("pull", f"{address}/test/app")
-        assert refused.exit_code == 1 and "is an image for linux/riscv64, this machine runs" in refused.stderr
+        assert refused.exit_code == 1 and "is an image for linux/riscv64, not for linux/" in refused.stderr
         pulled = ok("pull", "--platform", "linux/riscv64", f"{address}/test/app")
         assert "Downloaded newer image" in pulled
         wrong = run("pull", "--platform", "riscv64", f"{address}/test/app")
         assert wrong.exit_code == 1 and "not a platform: riscv64" in wrong.stderr
+        longer = run("pull", "--platform", "a/b/c/d", f"{address}/test/app")
+        assert longer.exit_code == 1 and "not a platform: a/b/c/d" in longer.stderr
     finally:
         stop(foreign.root / "registry")
 

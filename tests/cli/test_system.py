@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def test_an_empty_root(ok: Ok, root: Path) -> None:
     assert {row["Size"] for row in rows(ok("system", "df", "--format", "json")).values()} == {"0B"}
     assert not root.exists(), "looking makes nothing"
     assert ok("system", "prune", "--force") == "Total reclaimed space: 0B\n"
+
+
+def test_a_prune_tells_what_is_too_young_to_go(ok: Ok, run: Run, app: Path) -> None:
+    (app / "big").write_bytes(bytes(2_000_000))
+    ok("build", "-q", "-t", "big", app)
+    pruned = run("system", "prune", "--all", "--force")
+    assert pruned.stdout.endswith("Total reclaimed space: 0B\n")
+    assert re.fullmatch(r"2\.\d+MB more came within the last 10 minutes, and may belong .*\n", pruned.stderr)
 
 
 def test_prune_takes_what_is_unused_and_no_more(ok: Ok, images: tuple[str, str], root: Path, app: Path) -> None:

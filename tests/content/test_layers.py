@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import random
 import tarfile
 from pathlib import Path
 
@@ -161,3 +162,13 @@ def test_trees_of_a_stack(layers: LayerStore) -> None:
 def test_a_layer_that_is_not_here(layers: LayerStore) -> None:
     with pytest.raises(ContentError, match="is not in the store"):
         layers.entries(DiffID(sha256(b"")))
+
+
+def test_compressing_can_be_stopped_on_the_way(layers: LayerStore) -> None:
+    layer = write(layers, data=random.Random(0).randbytes(3 << 20))
+    steps = layers.compressing(layer.diff_id)
+    assert next(steps) < layers.size(layer.diff_id)
+    steps.close()
+    assert layers.known_gzip(layer.diff_id) is None
+    assert list((layers.content.root / "ingest").iterdir()) == []
+    assert layers.compressed(layer.diff_id) == layers.known_gzip(layer.diff_id)

@@ -46,7 +46,7 @@ def test_what_skopeo_pushed_our_client_pulls(server: Address, layout: Path, tmp_
     store, reference = Store(tmp_path / "there"), parse_reference(where)
     with RegistryClient(endpoint_for(reference, Settings()), None, MemoryLog()) as client:
         _, found = drive(pull(client, reference, store.content, store.layers, AMD64))
-    assert store.content.has(found.digest)
+    assert store.content.has(found.manifest.digest)
 
 
 @needs("skopeo")

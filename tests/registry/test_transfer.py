@@ -101,7 +101,7 @@ def test_a_large_layer_goes_in_chunks_with_progress(server: Address, tmp_path: P
     with client_of(server, log=log) as client:
         events, _ = run(push(client, APP, manifest, here.content, here.layers))
         run(pull(client, APP, there.content, there.layers, AMD64))
-    steps = [event.done for event in events if isinstance(event, Progress)]
+    steps = [event.done for event in events if isinstance(event, Progress) and event.digest]
     assert steps == sorted(steps) and len(steps) == 2
     assert [event.method for event in log.events].count("PATCH") == 1
 
@@ -122,9 +122,7 @@ def test_an_image_of_another_architecture_names_both(server: Address, tmp_path: 
     manifest = here.image({"a": b"one"}, architecture="arm64")
     with client_of(server) as client:
         run(push(client, APP, manifest, here.content, here.layers))
-        with pytest.raises(
-            ImageError, match=r"alice/app:latest is an image for linux/arm64, this machine runs linux/amd64"
-        ):
+        with pytest.raises(ImageError, match=r"alice/app:latest is an image for linux/arm64, not for linux/amd64"):
             run(pull(client, APP, there.content, there.layers, AMD64))
     assert not there.content.has(manifest.layers[0].digest)
 

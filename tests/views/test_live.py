@@ -170,6 +170,7 @@ def test_transfers_are_told_in_dockers_words() -> None:
 
     assert pushed(LayerPreparing(DIFF)) == "aaaaaaaaaaaa: Preparing"
     assert pushed(Progress(DIFF, DIGEST, 500, 1000)) == "aaaaaaaaaaaa: Pushing  500B/1kB"
+    assert pushed(Progress(DIFF, "", 500, 1000)) == "aaaaaaaaaaaa: Compressing  500B/1kB"
     assert pushed(LayerExists(DIFF, DIGEST, 5)) == "aaaaaaaaaaaa: Layer already exists"
     assert pushed(ManifestPut("latest", DIGEST, 528)) == f"latest: digest: {DIGEST} size: 528"
     fetched = pull_status(ManifestFetched("me/app:v1", DIGEST, 1, "x"), "me/app")

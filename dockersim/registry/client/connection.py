@@ -257,7 +257,7 @@ class RegistryClient:
 
 
 def _named(repository: str, name: str) -> str:
-    return f"manifest for {repository}{'@' if ':' in name else ':'}{name}"
+    return f"manifest for {repository.removeprefix('library/')}{'@' if ':' in name else ':'}{name}"
 
 
 def _digest_like(promised: str, data: bytes) -> str:

@@ -40,11 +40,11 @@ def choose(index: Index, platform: Platform, name: str) -> Descriptor:
     )
 
 
-def check_platform(image: Platform, machine: Platform, name: str) -> None:
-    """Raise ImageError for an image of another platform, naming both."""
-    if not any(runs_on(image, wanted) for wanted in _from_best(machine)):
+def check_platform(image: Platform, wanted: Platform, name: str) -> None:
+    """Raise ImageError for an image of another platform than the one that is wanted, naming both."""
+    if not any(runs_on(image, one) for one in _from_best(wanted)):
         raise ImageError(
-            f"{name} is an image for {image}, this machine runs {machine}",
+            f"{name} is an image for {image}, not for {wanted}",
             hint="choose an image that is made for several platforms",
         )
 

@@ -82,7 +82,7 @@ def pull(
     if len(config.diff_ids) != len(manifest.layers):
         raise ContentError(f"{name.familiar()} has {len(manifest.layers)} layers, its config {len(config.diff_ids)}")
     for diff_id, layer in zip(config.diff_ids, manifest.layers, strict=True):
-        yield LayerPreparing(diff_id, layer.digest, layer.size)
+        yield LayerPreparing(diff_id, layer.digest, layer.size, layers.has(diff_id))
     pairs = dict(zip(config.diff_ids, manifest.layers, strict=True))  # a layer may well be in an image twice
     works = [partial(_pull_layer, client, name, *pair, content, layers) for pair in pairs.items()]
     yield from abreast(works, DOWNLOADS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 from msgspec.structs import replace
 
@@ -90,7 +90,7 @@ def _push_layer(
         # A foreign layer: whoever pulls fetches it where its maker publishes it.
         yield LayerExists(diff_id, layer.digest, layer.size)
         return layer
-    blob = _as_sent(diff_id, layer, content, layers)
+    blob = yield from _as_sent(diff_id, layer, content, layers)
     yield from send_blob(client, reference, diff_id, blob, content, mounts.get(diff_id, ""))
     return blob
 
@@ -117,15 +117,29 @@ def send_blob(
     yield LayerPushed(shown, blob.digest, blob.size)
 
 
-def _as_sent(diff_id: DiffID, layer: Descriptor, content: ContentStore, layers: LayerStore) -> Descriptor:
+def _as_sent(
+    diff_id: DiffID, layer: Descriptor, content: ContentStore, layers: LayerStore
+) -> Generator[PushEvent, None, Descriptor]:
     """Choose the form a layer is sent in: as it was pulled if that is here, else as gzip."""
     if layer.media_type not in media_types.PLAIN_LAYERS and content.has(layer.digest):
         return layer
-    made = layers.compressed(diff_id)
+    made = yield from _compressed(diff_id, layers)
     kind = _AS_GZIP.get(layer.media_type, layer.media_type)
     if kind not in media_types.GZIP_LAYERS:
         kind = media_types.LAYER_GZIP
     return replace(layer, media_type=kind, digest=made.digest, size=made.size, data=None)
+
+
+def _compressed(diff_id: DiffID, layers: LayerStore) -> Generator[PushEvent, None, Descriptor]:
+    """Compress a layer, telling how far that is, so that it can be stopped on the way."""
+    steps, total = layers.compressing(diff_id), layers.size(diff_id)
+    try:
+        while True:
+            yield Progress(diff_id, "", next(steps), total)
+    except StopIteration as end:
+        return cast(Descriptor, end.value)
+    finally:
+        steps.close()
 
 
 def _push_config(client: RegistryClient, reference: Reference, config: Descriptor, content: ContentStore) -> None:

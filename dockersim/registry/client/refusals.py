@@ -60,6 +60,8 @@ def unreachable(endpoint: Endpoint, error: Exception, *, answered: bool) -> Unre
     broke = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError, *([httpx.ReadTimeout] if answered else []))
     if endpoint.credential_key == PRACTICE_KEY:
         hint = "start it with dockersim registry serve"
+    elif endpoint.registry != endpoint.registry.lower():  # docker's rule: no user has capitals, so it is a host
+        hint = f"names of users are in lower case: {endpoint.registry.lower()}"
     else:
         hint = "check the name and your connection"
     chain = list(_causes(error))

@@ -29,18 +29,18 @@ def tidy(store: RegistryStore, now: float) -> int:
     return freed + sum(store.collect(now - LATER).values())
 
 
-def find_untagged(root: Path, now: float) -> list[tuple[str, str]]:
+def find_untagged(root: Path, now: float, *, spare_young: bool = True) -> list[tuple[str, str]]:
     """Find in a registry's directory the manifests that no tag leads to: repository and digest.
 
-    What has come within the hour may be waiting for its tag or index, and is left out.
+    What has come within the hour may be waiting for its tag or index: ``spare_young`` leaves it out.
     """
-    return RegistryStore(root).untagged(now - LATER)
+    return RegistryStore(root).untagged(now - LATER if spare_young else now)
 
 
-def remove_untagged(root: Path, listed: list[tuple[str, str]], now: float) -> None:
+def remove_untagged(root: Path, listed: list[tuple[str, str]], now: float, *, spare_young: bool = True) -> None:
     """Remove what was found, and nothing that lost its tag since. May be done while the registry serves."""
     with told_plainly("remove manifests from", root):
-        RegistryStore(root).remove_untagged(set(listed), now - LATER)
+        RegistryStore(root).remove_untagged(set(listed), now - LATER if spare_young else now)
 
 
 @contextmanager
