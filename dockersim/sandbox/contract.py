@@ -94,12 +94,14 @@ class Recorded(Struct, frozen=True):
 
     ``handle`` tells the file from another that has its inode later on; empty where the disk knows no such thing.
     ``device`` is a node's type (S_IFCHR or S_IFBLK), its major and its minor number: an empty file holds its place.
+    ``copied``: the owner is as the process sees every file's, and was perhaps copied from one that stood there before.
     """
 
     handle: bytes
     uid: int | None = None
     gid: int | None = None
     device: tuple[int, int, int] | None = None
+    copied: bool = False
 
 
 class Exit(Struct, frozen=True):

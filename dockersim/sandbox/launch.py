@@ -133,10 +133,10 @@ def _spawn(descriptors: list[int]) -> int:
         raise SandboxError(f"Python cannot start itself ({sys.executable}): {error.strerror}") from error
 
 
-def _recorded(handle: bytes, uid: int, gid: int, kind: int, device: int) -> Recorded:
+def _recorded(handle: bytes, uid: int, gid: int, kind: int, device: int, copied: bool) -> Recorded:
     """Read a row of the ledger that the runner kept (``inside/ledger.py``)."""
     node = (kind, os.major(device), os.minor(device)) if kind else None
-    return Recorded(handle, None if uid < 0 else uid, None if gid < 0 else gid, node)
+    return Recorded(handle, None if uid < 0 else uid, None if gid < 0 else gid, node, copied)
 
 
 def _readable(descriptor: int, timeout: float | None) -> bool:

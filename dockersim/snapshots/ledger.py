@@ -2,7 +2,8 @@
 
 An ordinary user owns all that lies on his disk. Who would own it in an image comes from three places: the layers below
 know it of what was there before (``Entry``); a RUN that gave a file away has had that written down (``Recorded``); and
-what is new belongs to who ran.
+what is new belongs to who ran. A RUN sees all files as one user's. When it gives a file to that user where another
+stood before, it has most likely written the old one anew, as `sed -i` and `adduser` do, and means the old one's owner.
 """
 
 from __future__ import annotations
@@ -29,15 +30,21 @@ class Ledger(Struct, frozen=True):
     recorded: Mapping[int, Recorded] = field(default_factory=dict)
     began_ns: int = 0
 
-    def corrected(self, entry: Entry, path: str, status: os.stat_result) -> Entry:
-        """Return ``entry``, which was read from ``path`` on disk, with what was recorded of it."""
+    def corrected(self, entry: Entry, path: str, status: os.stat_result, *, stood_before: bool) -> Entry:
+        """Return ``entry``, which was read from ``path`` on disk, with what was recorded of it.
+
+        ``stood_before`` says that something stood there, whose owner ``entry`` has.
+        """
         found = self.recorded.get(status.st_ino)
         if found is None or not _is_it(found, path):
             return entry
+        # Deviation: in an ordinary user's namespace, root's file that tar or dpkg unpacks in the place of another
+        # user's stays the other user's; in docker it is root's.
+        keeps = found.copied and stood_before
         entry = replace(
             entry,
-            uid=entry.uid if found.uid is None else found.uid,
-            gid=entry.gid if found.gid is None else found.gid,
+            uid=entry.uid if keeps or found.uid is None else found.uid,
+            gid=entry.gid if keeps or found.gid is None else found.gid,
             xattrs=tuple(pair for pair in entry.xattrs if pair[0] != _CAPABILITIES or _has_capabilities(path)),
         )
         if found.device is None or entry.kind is not Kind.FILE:

@@ -94,7 +94,7 @@ def read_written(
                 continue
             if known is None and not disk.privileged and (origin := moved.origin(entry, where, ledger.began_ns)):
                 entry = disk.read(where, path, status, origin) or entry
-            entry = owners.settle(entry, where, status)
+            entry = owners.settle(entry, where, status, known)
             if hides:
                 yield Opaque(path)
             elif status.st_nlink > 1 and not is_directory:
@@ -154,9 +154,9 @@ class _Owners:
             return node.entry.gid if node is not None and is_set else self._ledger.gid
         return self._handing_down[folder]
 
-    def settle(self, entry: Entry, where: str, status: os.stat_result) -> Entry:
+    def settle(self, entry: Entry, where: str, status: os.stat_result, known: Entry | None) -> Entry:
         """Put in what was recorded of ``entry``, and remember what it means for what is in it."""
-        entry = self._ledger.corrected(entry, where, status)
+        entry = self._ledger.corrected(entry, where, status, stood_before=known is not None)
         if entry.kind is Kind.DIRECTORY:
             self._handing_down[entry.path] = entry.gid if entry.mode & stat.S_ISGID else self._ledger.gid
         return entry

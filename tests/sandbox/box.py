@@ -29,7 +29,7 @@ PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 # Not all of busybox's: a base is laid out for every test.
 APPLETS = (  # noqa: SIM905  # a list of fifty quoted words reads worse
     "cat chgrp chmod chown chroot cp cut dmesg echo env false grep head hostname httpd id insmod kill ln ls mkdir "
-    "mknod mount mv nc nsenter ping ps pwd read rm setsid sh sleep sort stat su swapoff tar test touch tr true tty "
+    "mknod mount mv nc nsenter ping ps pwd read rm sed setsid sh sleep sort stat su swapoff tar test touch tr true tty "
     "umount wc"
 ).split()
 

@@ -97,6 +97,30 @@ class TestChown:
         assert run(script) == 0, run.output
         assert run.owner(path) == owner
 
+    @pytest.mark.parametrize(
+        ("script", "path", "copied"),
+        [
+            ("sed -i s/root/toor/ /etc/passwd", "etc/passwd", True),
+            ("chown 5:6 /etc/passwd; sed -i s/root/toor/ /etc/passwd", "etc/passwd", True),
+            ("sed -i s/root/toor/ /etc/passwd; chown 0:0 /etc/passwd", "etc/passwd", False),
+            ("sed -i s/root/toor/ /etc/passwd; chown 0:6 /etc/passwd", "etc/passwd", False),
+            ("touch /x; chown 0:0 /x", "x", False),
+        ],
+    )
+    def test_to_whom_a_file_already_seems_to_belong_is_perhaps_a_copy(
+        self, run: Recorder, script: str, path: str, copied: bool
+    ) -> None:
+        """Who writes a file anew gives it, by its descriptor, to whom the old one seemed to belong."""
+        assert run(script) == 0, run.output
+        found = run.of(path)
+        assert found is not None and found.copied is copied
+
+    def test_by_chgrp_leaves_the_owner(self, run: Recorder) -> None:
+        """Busybox's chgrp gives the owner that stat told it, too."""
+        assert run("chgrp 6 /etc/passwd; touch /x; chown 5 /x; chgrp 6 /x") == 0, run.output
+        assert run.owner("etc/passwd") == (None, 6)
+        assert run.owner("x") == (5, 6)
+
     def test_of_a_deleted_file_is_not_taken_for_the_next_one_s(self, run: Recorder) -> None:
         assert run("for n in 1 2 3 4 5 6 7 8; do touch /x; chown 5:6 /x; rm /x; done; touch /y") == 0
         found = run.recorded.get((run.box.top / "y").stat().st_ino)

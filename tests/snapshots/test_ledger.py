@@ -80,6 +80,23 @@ def test_a_record_of_another_file_with_that_inode_does_not_count(changed: Callab
     assert owner(found["new"]) == (0, 0)
 
 
+def test_who_writes_a_file_anew_leaves_it_to_its_owner(tmp_path: Path) -> None:
+    """As far as a RUN can see every file is its own, and so it has given it (``Recorded.copied``)."""
+    source = MemorySource()
+    snapshots = CopySnapshotter(tmp_path, source, privileged=False)
+    root = snapshots.prepare(KEY, [source.store(*BASE)])
+    run(root, "for f in d/a d/b g/c; do echo x > t; mv t $f; done")
+    recorded = {
+        (root.path / path).lstat().st_ino: Recorded(
+            file_handle(AT_FDCWD, os.fsencode(root.path / path)), 0, 0, copied=copied
+        )
+        for path, copied in (("d/a", True), ("d/b", False), ("g/c", True))
+    }
+    found = {entry.path: entry for entry in snapshots.changes(KEY, Ledger(recorded=recorded)).entries}
+    assert [owner(found[path]) for path in ("d/a", "d/b")] == [(1, 2), (0, 0)]  # type: ignore[arg-type]
+    assert owner(found["g/c"]) == (0, 0)  # type: ignore[arg-type]  # nothing stood there, and it was asked for
+
+
 def test_what_was_recorded_is_in_the_layer(tmp_path: Path) -> None:
     source = MemorySource()
     snapshots = CopySnapshotter(tmp_path, source, privileged=False)

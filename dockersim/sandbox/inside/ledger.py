@@ -9,6 +9,10 @@ that the command has ended.
 A RUN is not told what it, or one before it, has given away: to ``stat`` every file belongs to the one user. A filter is
 put in place before the command begins and cannot be widened from outside, so every stat would have to be heard, from
 the first; one that is takes some 90 µs instead of 1, and a mere ``pip list`` does six thousand of them.
+
+So a program that writes a file anew, and has asked ``stat`` whom the old one belongs to (`sed -i`, `adduser` with
+/etc/shadow), gives the new one to the one user, by its descriptor. Such a row is marked as ``copied``: whoever stood at
+that path before, whom only the snapshotter knows, is to keep it.
 """
 
 from __future__ import annotations
@@ -54,11 +58,11 @@ class Ledger:
         self._user = spec["uid"]
         self._groups = (spec["gid"], *spec["groups"])
         self._calls = seccomp.RECORDED[os.uname().machine]
-        self._rows: dict[int, tuple[bytes, int, int, int, int]] = {}
+        self._rows: dict[int, tuple[bytes, int, int, int, int, bool]] = {}
         self.is_complete = True
 
-    def rows(self) -> list[tuple[int, bytes, int, int, int, int]]:
-        """List (inode, handle, uid, gid, kind, device) of the files; uid and gid -1 for what was not asked for.
+    def rows(self) -> list[tuple[int, bytes, int, int, int, int, bool]]:
+        """List (inode, handle, uid, gid, kind, device, copied); uid and gid are -1 for what was not asked for.
 
         ``kind`` is S_IFCHR or S_IFBLK of a device and 0 of anything else.
         """
@@ -90,11 +94,14 @@ class Ledger:
         try:
             if notify.still_waits(self.listener, call):
                 uid, gid = arguments[2:4] if name == "fchownat" else arguments[1:3]
-                self._change_owner(found, uid & _SAME, gid & _SAME)
+                if caller.name() == b"chgrp":
+                    uid = _SAME  # busybox's gives the owner that it sees, too
+                seen = (uid & _SAME, gid & _SAME) == (self._user, self._groups[0])
+                self._change_owner(found, uid & _SAME, gid & _SAME, copied=seen and name == "fchown")
         finally:
             os.close(found)
 
-    def _change_owner(self, found: int, uid: int, gid: int) -> None:
+    def _change_owner(self, found: int, uid: int, gid: int, *, copied: bool) -> None:
         """Do as chown does: root may give to anybody, anyone else only to a group of his own."""
         if self._user and not (uid in (_SAME, self._user) and gid in (_SAME, *self._groups)):
             raise PermissionError(errno.EPERM, "only root gives files away")
@@ -103,7 +110,8 @@ class Ledger:
             return  # /dev, /proc, a pipe, a cache mount: nothing of it gets into the image
         kernel.chown_to_the_same(found)
         # Deviation: who is not root may "take" a file that is not his, where docker refuses; nothing comes of it.
-        self._write_down(found, -1 if uid == _SAME or self._user else uid, -1 if gid == _SAME else gid)
+        uid, gid = -1 if uid == _SAME or self._user else uid, -1 if gid == _SAME else gid
+        self._write_down(found, uid, gid, copied=copied)
 
     def _make_node(self, call: notify.Call, caller: Caller, directory: int, path: bytes) -> None:
         """Put an empty file where a device is asked for. A link that is there already is not followed, as by mknod."""
@@ -126,7 +134,9 @@ class Ledger:
         finally:
             os.close(made)
 
-    def _write_down(self, found: int, uid: int, gid: int, kind: int = 0, device: int = 0) -> None:
+    def _write_down(
+        self, found: int, uid: int, gid: int, kind: int = 0, device: int = 0, *, copied: bool = False
+    ) -> None:
         """Note it for the inode on disk, which is another one than an overlay shows."""
         place = os.readlink(b"/proc/self/fd/%d" % found).lstrip(b"/") or b"."
         try:
@@ -144,7 +154,8 @@ class Ledger:
         if known is not None and known[0] == handle:
             uid, gid = (old if new < 0 else new for old, new in zip(known[1:3], (uid, gid), strict=True))
             kind, device = (kind, device) if kind else known[3:5]
-        self._rows[inode] = (handle, uid, gid, kind, device)
+            copied = copied and known[5]
+        self._rows[inode] = (handle, uid, gid, kind, device, copied)
 
 
 def _find(caller: Caller, name: str, arguments: list[int]) -> int:
