@@ -54,7 +54,7 @@ def hex_of(digest: str) -> str:
 
 def short(digest: str) -> str:
     """Return the twelve hex digits by which docker shows an id."""
-    return digest.removeprefix("sha256:")[:12]
+    return digest.rpartition(":")[2][:12]
 
 
 def chain_id(diff_ids: Iterable[str], *, parent: ChainID = EMPTY_CHAIN) -> ChainID:

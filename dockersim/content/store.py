@@ -44,7 +44,8 @@ class ContentStore:
 
     def path(self, digest: str) -> Path:
         """Return where a blob lies, or would lie; raise ContentError for what is no sha256 digest."""
-        # Deviation: containerd also stores blobs under sha512 digests; here a digest is always a sha256.
+        # Deviation: containerd also stores blobs under sha512 digests; here a pull checks what has one by it and stores
+        # it under its sha256, while load and pull --all-platforms, which keep an index as it is, refuse it.
         return self._blobs / hex_of(digest)
 
     def has(self, digest: str) -> bool:
@@ -81,13 +82,15 @@ class ContentStore:
         return digest
 
     @contextmanager
-    def writer(self) -> Iterator[BlobWriter]:
+    def writer(self, expected: str = "") -> Iterator[BlobWriter]:
         """Write a blob piece by piece; what is not committed when the block ends is dropped.
 
         ``with store.writer() as blob: blob.write(chunk); digest = blob.commit(expected)``
+
+        A sha512 digest that is to be ``expected`` in the end must be told now.
         """
         with self.ingest() as ingest:
-            yield BlobWriter(ingest)
+            yield BlobWriter(ingest, "sha512" if expected.startswith("sha512:") else "sha256")
 
     @contextmanager
     def ingest(self) -> Iterator[Ingest]:
@@ -238,11 +241,12 @@ class Ingest:
 
 
 class BlobWriter:
-    """Writes and hashes one blob."""
+    """Writes and hashes one blob; ``algorithm`` is that of the digest by which it is checked."""
 
-    def __init__(self, ingest: Ingest) -> None:
+    def __init__(self, ingest: Ingest, algorithm: str = "sha256") -> None:
         self._ingest = ingest
-        self._hash = hashlib.sha256()
+        self._algorithms = {"sha256", algorithm}
+        self._hashes = self._begun()
         self._committed = False
         self.size = 0
 
@@ -250,7 +254,8 @@ class BlobWriter:
         """Write a piece; return its length."""
         if self._committed:
             raise StoreError("the blob is committed; nothing can be added to it")
-        self._hash.update(chunk)
+        for one in self._hashes.values():
+            one.update(chunk)
         self._ingest.file.write(chunk)
         self.size += len(chunk)
         return len(chunk)
@@ -259,8 +264,16 @@ class BlobWriter:
         """Drop what was written, to begin again."""
         self._ingest.file.seek(0)
         self._ingest.file.truncate()
-        self._hash = hashlib.sha256()
+        self._hashes = self._begun()
         self.size = 0
+
+    def _begun(self) -> dict[str, hashlib._Hash]:
+        return {name: hashlib.new(name) for name in self._algorithms}
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of what was written, under which it is stored."""
+        return Digest(f"sha256:{self._hashes['sha256'].hexdigest()}")
 
     def flush(self) -> None:
         """Hand what was written to the kernel."""
@@ -271,10 +284,13 @@ class BlobWriter:
 
         Raises ContentError, and keeps nothing, if it is not the ``expected`` digest or ``size``.
         """
-        digest = Digest(f"sha256:{self._hash.hexdigest()}")
+        digest = self.digest
         if size is not None and size != self.size:
             raise ContentError(f"got {self.size} bytes of a blob that should have {size}", hint="try again")
-        _check(expected or digest, digest)
+        if expected:
+            algorithm = expected.partition(":")[0]
+            hashed = self._hashes.get(algorithm)
+            _check(expected, f"{algorithm}:{hashed.hexdigest()}" if hashed else digest)
         self._ingest.commit(digest)
         self._committed = True
         return digest

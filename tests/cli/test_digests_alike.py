@@ -6,6 +6,7 @@ containerd's store, which docker has by default since version 29, a tag that mov
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ class Team:
     def __init__(self, server: Address, folder: Path) -> None:
         self.name = f"{server.registry}/team/app"
         self.other = f"{server.registry}/other/app"
-        self._http = httpx.Client(base_url=f"{server.url}/v2/team/app/manifests/", trust_env=False)
+        self._http = httpx.Client(base_url=f"{server.url}/v2/team/app", trust_env=False)
         context, maker = folder / "context", Both(folder / "maker", Docker(folder))
         context.mkdir()
         (context / "shared").write_text("y" * 100)
@@ -49,8 +50,18 @@ class Team:
         entries = [self._entry(amd64, "amd64"), self._entry(arm64, "arm64")]
         document = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": entries}
         kind = {"Content-Type": media_types.INDEX}
-        answer = self._http.put("all", content=json.dumps(document).encode(), headers=kind).raise_for_status()
+        answer = self._http.put(
+            "/manifests/all", content=json.dumps(document).encode(), headers=kind
+        ).raise_for_status()
         self.digests["all"] = answer.headers["Docker-Content-Digest"]
+
+    def put_by_sha512(self, tag: str) -> str:
+        """Let one of the images have a sha512, too; name it by that."""
+        manifest = self._get(tag).content
+        digest = f"sha512:{hashlib.sha512(manifest).hexdigest()}"
+        kind = {"Content-Type": media_types.MANIFEST}
+        self._http.put(f"/manifests/{digest}", content=manifest, headers=kind).raise_for_status()
+        return f"{self.name}@{digest}"
 
     def at(self, tag: str) -> str:
         """Name by its digest what a tag stands for now."""
@@ -62,7 +73,7 @@ class Team:
         return {"mediaType": media_types.MANIFEST, "digest": self.digests[tag], "size": size, "platform": platform}
 
     def _get(self, tag: str) -> httpx.Response:
-        return self._http.get(tag, headers={"Accept": media_types.MANIFEST}).raise_for_status()
+        return self._http.get(f"/manifests/{tag}", headers={"Accept": media_types.MANIFEST}).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +185,14 @@ def test_one_image_by_several_digests(both: Both, team: Team) -> None:
     look(both, team)
     alike(both, "image", "prune", "--all", "--force")
     look(both, team)
+
+
+def test_a_sha512(both: Both, team: Team) -> None:
+    name = team.put_by_sha512("1")
+    assert f"Digest: {name.partition('@')[2]}\n" in alike(both, "pull", name)
+    alike(both, "pull", f"{team.name}:1")
+    look(both, team)
+    alike(both, "rmi", f"{team.name}:1")
 
 
 def test_a_tag_that_moved(both: Both, team: Team) -> None:

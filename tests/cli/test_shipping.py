@@ -123,6 +123,10 @@ def test_push_pull_and_from_record_the_digest_and_from_finds_it_without_the_regi
     assert printed[-3:] == [
         f"Digest: {digest}", f"Status: Downloaded newer image for {by_digest}", f"{name}:latest@{digest}"
     ]  # fmt: skip
+    told = run("--root", tmp_path / "running", "run", "--rm", by_digest).stderr.splitlines()
+    assert told[0] == f"Unable to find image '{by_digest}' locally"
+    at = told.index(f"Digest: {digest}")
+    assert told[at + 1] == f"Status: Downloaded newer image for {by_digest}"
     (app / "Dockerfile").write_text(f"FROM {name}\nLABEL a=b\n")
     ok("--root", building, "build", "-q", app)
     for root in (pulling, building):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -119,6 +120,25 @@ def test_damage_is_found(store: ContentStore) -> None:
 def test_a_blob_that_is_too_large_is_not_read_into_memory(store: ContentStore) -> None:
     with pytest.raises(ContentError, match="larger than the 3 bytes"):
         store.read(store.put(b"1234"), limit=3)
+
+
+def test_a_blob_is_checked_by_its_sha512_and_stored_under_its_sha256(store: ContentStore) -> None:
+    digest = f"sha512:{hashlib.sha512(b'hello').hexdigest()}"
+    for written in (b"hello", b"hallo"):
+        with store.writer(digest) as blob:
+            blob.write(b"what is dropped")
+            blob.clear()
+            blob.write(written)
+            if written == b"hello":
+                assert blob.commit(digest) == blob.digest == sha256(b"hello")
+            else:
+                with pytest.raises(ContentError, match="its content has the digest sha512:"):
+                    blob.commit(digest)
+    with store.writer() as blob:
+        blob.write(b"hello")
+        with pytest.raises(ContentError, match="is damaged"):
+            blob.commit(digest)  # nobody has said that it would be asked for
+    assert list(store.walk()) == [sha256(b"hello")]
 
 
 @pytest.mark.parametrize("digest", ["sha256:../../../etc/passwd", "sha256:" + "A" * 64, "sha512:" + "a" * 128, ""])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from stranger import Hub, hub, stranger
 from test_transfer import run as drive
 
-from dockersim.digest import sha256
+from dockersim.digest import Digest, sha256
 from dockersim.errors import ContentError, DockersimError, ImageError
 from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, Platform, media_types, parse_reference
 from dockersim.registry import (
@@ -220,6 +221,70 @@ def test_a_layer_that_is_in_an_image_twice_is_moved_once(registry: Hub, server: 
     assert len(Manifest.from_json(there.content.read(found.manifest.digest)).layers) == 3
     assert sum(isinstance(event, LayerPulled) for event in events) == 2
     assert [event.method for event in log.events].count("POST") == 3  # two layers and the config
+
+
+# ---------------------------------------------------------------- sha512
+
+
+def sha512(data: bytes) -> Digest:
+    """The other digest that the image-spec registers."""
+    return Digest(f"sha512:{hashlib.sha512(data).hexdigest()}")
+
+
+def by_sha512(registry: Hub, blob: Descriptor) -> Descriptor:
+    """Let the registry have a blob under its sha512, and under no other digest."""
+    data = registry.blobs.pop(blob.digest)
+    registry.blobs[sha512(data)] = data
+    return replace(blob, digest=sha512(data))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bytes])
+def test_what_has_a_sha512_is_checked_by_it_and_kept_by_its_sha256(
+    registry: Hub, server: Address, tmp_path: Path, pack: Any
+) -> None:
+    given, _ = packed(registry, Store(tmp_path / "made"), pack, media_types.LAYER_GZIP)
+    named = replace(
+        given, config=by_sha512(registry, given.config), layers=(by_sha512(registry, given.layers[0]),)
+    ).to_json()
+    registry.manifests[sha512(named)] = (media_types.MANIFEST, named)
+    entry = Descriptor(media_types.MANIFEST, sha512(named), len(named), platform=AMD64)
+    registry.put("latest", Index((entry,)).to_json(), media_types.INDEX)
+    there, name = Store(tmp_path / "there"), parse_reference(f"{registry.address}/alice/app")
+    with RegistryClient(endpoint_of(registry.address, Settings()), None, MemoryLog()) as client:
+        for _ in range(2):
+            _, arrived = drive(pull(client, name, there.content, there.layers, AMD64))
+            manifest = Manifest.from_json(there.content.read(arrived.manifest.digest))
+            assert manifest.config == given.config
+            assert all(there.content.has(blob.digest) for blob in manifest.layers)
+        with pytest.raises(ContentError, match="not a sha256 digest: 'sha512:"):
+            drive(pull_index(client, name, arrived.named, there.content))
+    there.content.verify(manifest.layers[0].digest)
+    (diff_id,) = ImageConfig.from_json(there.content.read(given.config.digest)).diff_ids
+    assert there.layers.entries(diff_id)[0].path == "file"
+    with RegistryClient(endpoint_of(server.registry, Settings()), None, MemoryLog()) as client:
+        drive(push(client, parse_reference(f"{server.registry}/a/b"), manifest, there.content, there.layers))
+
+
+@pytest.mark.parametrize("part", ["config", "layer", "manifest"])
+def test_what_has_not_the_sha512_it_should_have_is_not_kept(registry: Hub, tmp_path: Path, part: str) -> None:
+    manifest, _ = packed(registry, Store(tmp_path / "made"), gzip.compress, media_types.LAYER_GZIP)
+    wrong = sha512(b"something else")
+    if part == "manifest":
+        registry.manifests[wrong] = registry.manifests["latest"]
+        entry = Descriptor(media_types.MANIFEST, wrong, len(manifest.to_json()), platform=AMD64)
+        registry.put("latest", Index((entry,)).to_json(), media_types.INDEX)
+    else:
+        blob = manifest.config if part == "config" else manifest.layers[0]
+        registry.blobs[wrong] = registry.blobs[blob.digest]
+        lie = replace(blob, digest=wrong)
+        lying = replace(manifest, config=lie) if part == "config" else replace(manifest, layers=(lie,))
+        registry.put("latest", lying.to_json())
+    there = Store(tmp_path / "there")
+    with pytest.raises(ContentError, match="is damaged" if part != "manifest" else "is not what"):
+        pulled(registry, there)
+    kept = [there.content.read(digest) for digest in there.content.walk()]
+    assert not [data for data in kept if data.startswith(b"\x1f\x8b")]
+    assert not list(there.content.root.glob("ingest/*"))
 
 
 # ---------------------------------------------------------------- who lies

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from dockersim.content import ContentStore
-from dockersim.digest import DiffID, Digest
+from dockersim.digest import DiffID, Digest, parse_digest
 from dockersim.errors import ContentError
 from dockersim.images.indexes import DEEPEST_INDEX, blobs_of
 from dockersim.oci import Descriptor, Index, Manifest, Reference, media_types
@@ -68,7 +68,7 @@ def _pull_entries(
     for entry in Index.from_json(index).manifests:
         if entry.digest in seen:
             continue
-        seen.add(entry.digest)
+        seen.add(parse_digest(entry.digest))  # by a sha512 it would not be found again
         data = entry_of(client, name, entry, content)
         if entry.media_type in media_types.INDEXES:
             yield from _pull_entries(client, name, data, content, depth + 1, seen)

@@ -2,18 +2,22 @@
 
 Nothing is trusted on the way: the manifest must have the digest it is known by, every blob that of its descriptor,
 every unpacked layer the diff id in the config. Then the image is the one that was pushed, whoever sent it.
+
+The store knows blobs by their sha256. What a manifest names by a sha512 is checked by that, and the manifest that is
+kept names it by the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from functools import partial
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dockersim.content import ContentStore, LayerStore
-from dockersim.digest import DiffID
+from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError
 from dockersim.oci import Descriptor, ImageConfig, Index, Manifest, Platform, Reference, media_types
 from dockersim.registry.client.abreast import abreast
@@ -44,7 +48,7 @@ _STEP: Final = 1 << 20
 class Arrived(Struct, frozen=True):
     """What came of a pull: ``named`` is what the name stands for in the registry, which may be an index.
 
-    ``manifest`` is the image's.
+    ``manifest`` is the image's, as it is kept.
     """
 
     named: Descriptor
@@ -76,8 +80,9 @@ def pull(
         found = Descriptor(chosen.media_type, chosen.digest, len(data))
     if found.media_type not in media_types.MANIFESTS:
         raise ContentError(f"{name.familiar()} is not an image but {found.media_type}")
-    manifest = Manifest.from_json(data)
-    config = _fetch_config(client, name, manifest, content)
+    given = Manifest.from_json(data)
+    kept, config = _fetch_config(client, name, given.config, content)
+    manifest = replace(given, config=kept)
     check_platform(config.platform, platform, name.familiar())
     if len(config.diff_ids) != len(manifest.layers):
         raise ContentError(f"{name.familiar()} has {len(manifest.layers)} layers, its config {len(config.diff_ids)}")
@@ -87,31 +92,50 @@ def pull(
     works = [partial(_pull_layer, client, name, *pair, content, layers) for pair in pairs.items()]
     yield from abreast(works, DOWNLOADS)
     # Again, as a slow pull outlives what sweeps spare as young; the layers are the caller's to protect as they come.
-    _fetch_config(client, name, manifest, content)
+    _fetch_config(client, name, kept, content)
+    manifest = replace(manifest, layers=tuple(_as_kept(layers, diff_id, pairs[diff_id]) for diff_id in config.diff_ids))
+    if manifest != given:
+        data = manifest.to_json()
     # Last, as in a push: a manifest in the store means a whole image.
-    content.put(data)
-    return Arrived(named, found)
+    return Arrived(named, Descriptor(found.media_type, content.put(data), len(data)))
 
 
 def entry_of(client: RegistryClient, name: Reference, entry: Descriptor, content: ContentStore) -> bytes:
     """Give a manifest, or an index, that an index lists; it is fetched unless it is here."""
-    here = content.keep(entry.digest)
+    here = _is_here(content, entry.digest)
     data = content.read(entry.digest) if here else client.fetch_manifest(name.repository, entry.digest)[1]
     if len(data) != entry.size:
         raise ContentError(f"manifest {entry.digest} has {len(data)} bytes, its index says {entry.size}")
     return data
 
 
-def _fetch_config(client: RegistryClient, name: Reference, manifest: Manifest, content: ContentStore) -> ImageConfig:
-    if manifest.config.media_type not in media_types.CONFIGS:
-        raise ContentError(f"{name.familiar()} is not an image but an artifact: {manifest.config.media_type}")
-    if manifest.config.size > LARGEST_CONFIG:
-        raise ContentError(f"the config of {name.familiar()} has {manifest.config.size} bytes, too many for a config")
-    if not content.keep(manifest.config.digest):
-        with content.writer() as blob:
-            for _ in client.fetch_blob(name.repository, manifest.config, blob):
+def _is_here(content: ContentStore, digest: str) -> bool:
+    """Say whether a blob is here; of what has a sha512 that is not known. Raises ContentError for other algorithms."""
+    return not digest.startswith("sha512:") and content.keep(digest)
+
+
+def _as_kept(layers: LayerStore, diff_id: DiffID, layer: Descriptor) -> Descriptor:
+    """Describe a layer that is here by its sha256."""
+    if not layer.digest.startswith("sha512:"):
+        return layer
+    return replace(layers.known_gzip(diff_id) or layers.descriptor(diff_id), annotations=layer.annotations)
+
+
+def _fetch_config(
+    client: RegistryClient, name: Reference, config: Descriptor, content: ContentStore
+) -> tuple[Descriptor, ImageConfig]:
+    """Fetch the config unless it is here; describe it by its sha256, and read it."""
+    if config.media_type not in media_types.CONFIGS:
+        raise ContentError(f"{name.familiar()} is not an image but an artifact: {config.media_type}")
+    if config.size > LARGEST_CONFIG:
+        raise ContentError(f"the config of {name.familiar()} has {config.size} bytes, too many for a config")
+    kept = config
+    if not _is_here(content, config.digest):
+        with content.writer(config.digest) as blob:
+            for _ in client.fetch_blob(name.repository, config, blob):
                 pass
-    return ImageConfig.from_json(content.read(manifest.config.digest))
+        kept = replace(config, digest=blob.digest)
+    return kept, ImageConfig.from_json(content.read(kept.digest))
 
 
 def _pull_layer(
@@ -127,19 +151,21 @@ def _pull_layer(
         return
     if layer.media_type not in media_types.LAYERS | media_types.FOREIGN_LAYERS:
         raise ContentError(f"layer {layer.digest} of {name.familiar()} has an unknown media type: {layer.media_type}")
-    if not content.keep(layer.digest):
-        yield from fetch_layer(client, name, diff_id, layer, content)
-    layers.add_blob(layer, diff_id)
+    kept = layer
+    if not _is_here(content, layer.digest):
+        kept = replace(layer, digest=(yield from fetch_layer(client, name, diff_id, layer, content)))
+    layers.add_blob(kept, diff_id)
     yield LayerPulled(diff_id, layer.digest, layer.size)
 
 
 def fetch_layer(
     client: RegistryClient, name: Reference, shown: DiffID, layer: Descriptor, content: ContentStore
-) -> Iterator[Progress]:
-    """Fetch a blob, which is told of as ``shown``."""
+) -> Generator[Progress, None, Digest]:
+    """Fetch a blob, which is told of as ``shown``; return the digest under which it is kept."""
     told = 0
-    with content.writer() as blob:
+    with content.writer(layer.digest) as blob:
         for done in client.fetch_blob(name.repository, layer, blob):
             if done - told >= _STEP or done == layer.size:
                 told = done
                 yield Progress(shown, layer.digest, done, layer.size)
+    return blob.digest
