@@ -68,7 +68,7 @@ _TABLE: tuple[tuple[str, re.Pattern[str], Purpose], ...] = tuple(
         ("GET", r"/v2/.+/referrers/.+", Purpose.LIST_REFERRERS),
         ("POST", r"/delete", Purpose.DELETE_MANIFEST),
         ("POST", r"/garbage", Purpose.COLLECT_GARBAGE),
-        ("GET|HEAD", r"/(image|delete|garbage|requests|events|page\.css|page\.js)?", Purpose.SEE_PAGE),
+        ("GET|HEAD", r"/(repositories|image|delete|garbage|requests|events|page\.css|page\.js)?", Purpose.SEE_PAGE),
     )
 )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+
+from starlette.concurrency import run_in_threadpool
 
 from dockersim.oci import media_types
 from dockersim.registry.page.feed import Feed
@@ -10,15 +13,38 @@ from dockersim.registry.page.layout import code, counted, facts, paragraph, sect
 from dockersim.registry.page.log import log_section
 from dockersim.registry.page.markup import Content, Markup, address, element, join, link
 from dockersim.registry.server.inventory import Inventory, Stored
+from dockersim.registry.server.repositories import RegistryStore
 from dockersim.sizes import human_size
 
 
-def home(inventory: Inventory, feed: Feed, registry: str) -> Markup:
-    """Write the content; ``registry`` is what image names begin with here."""
-    return join(_repositories(inventory, registry), log_section(feed))
+def home(listing: Markup, feed: Feed) -> Markup:
+    """Write the content, of which ``listing`` is a part that was written already."""
+    return join(listing, log_section(feed))
 
 
-def _repositories(inventory: Inventory, registry: str) -> Markup:
+class Listing:
+    """The part of the page that lists the repositories, kept until something changes.
+
+    After a push every open page asks for it; it is written once for all of them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._is_of: object = None
+        self._written = Markup("")
+
+    async def write(self, store: RegistryStore, registry: str) -> Markup:
+        """Give the list as it is now; ``registry`` is what image names begin with here."""
+        async with self._lock:
+            now = store.state(), registry
+            if self._is_of != now:
+                self._written = await run_in_threadpool(lambda: repositories(Inventory.read(store), registry))
+                self._is_of = now
+            return self._written
+
+
+def repositories(inventory: Inventory, registry: str) -> Markup:
+    """Write the list."""
     names = inventory.repositories()
     if not names:
         first = paragraph("Nothing has been pushed yet. Build an image, give it a name with a user in front, push it, "

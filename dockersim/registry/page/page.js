@@ -11,7 +11,9 @@
 
 const ROWS = 100; // rows of the log; older ones go
 const WAITING = 1000; // requests that are kept while the log is paused
-const QUIET = 400; // milliseconds without a change, after which the repositories are looked at again
+const SOON = 400; // milliseconds after a change until the repositories are looked at again
+const APART = 2000; // milliseconds between two such looks: where a class pushes, something changes all the time
+const SPREAD = 500; // milliseconds over which pages that hear of the same change spread
 const TOLD = 1500; // milliseconds between two announcements: a push makes dozens of requests
 
 /** Make a row of a request's cells. */
@@ -158,22 +160,30 @@ function follow(log) {
 
 /* ---------------------------------------------------------------- the repositories */
 
-let quiet;
+let waiting;
+let looked = -APART;
 
-/** Look at the repositories again once a push is through, but never under the reader's fingers. */
+/** Look at the repositories again before long, once for all that changes until then. */
 function changed() {
-  clearTimeout(quiet);
-  quiet = setTimeout(refresh, QUIET);
+  const wait = Math.max(SOON, looked + APART - performance.now()) + Math.random() * SPREAD;
+  waiting ??= setTimeout(refresh, wait);
 }
 
+/** Show the repositories as they are now, but never under the reader's fingers, nor where nobody sees them. */
 async function refresh() {
+  waiting = undefined;
+  if (document.hidden) {
+    document.addEventListener("visibilitychange", changed, { once: true });
+    return;
+  }
   const old = document.getElementById("repositories");
   if (!old) return;
   if (old.contains(document.activeElement)) {
     old.addEventListener("focusout", changed, { once: true });
     return;
   }
-  const answer = await fetch("./");
+  looked = performance.now();
+  const answer = await fetch("repositories");
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("repositories");
   if (fresh) old.replaceWith(document.adoptNode(fresh));

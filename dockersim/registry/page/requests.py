@@ -1,6 +1,7 @@
 """The requests for pages.
 
     GET  ./                            repositories, and the requests as they come
+    GET  repositories                  the list of them by itself, for pages that are open
     GET  image?repository=R&name=N     one tag or manifest
     GET  delete?repository=R&name=N    the plan of a delete;      POST delete    does it
     GET  garbage[?young=yes]           the plan of a collection;  POST garbage   does it
@@ -42,6 +43,7 @@ class Pages:
     def __init__(self, visitors: Visitors, feed: Feed) -> None:
         self.visitors = visitors
         self.feed = feed
+        self.listing = home.Listing()
 
     def handler(self, path: str, method: str) -> Callable[[Call], Awaitable[Response]] | None:
         """Find what answers a request, None if it is for no page."""
@@ -51,7 +53,7 @@ class Pages:
     async def _answer(self, handler: Handler, call: Call) -> Response:
         session = self.visitors.session_of(call.request) or self.visitors.new_session()
         try:
-            response = await handler(Visit(call, session, self.visitors, self.feed))
+            response = await handler(Visit(call, session, self.visitors, self.feed, self.listing))
         except Problem as problem:
             response = _refused(problem)
         self.visitors.greet(call.request, response, session)
@@ -59,9 +61,13 @@ class Pages:
 
 
 async def _home(visit: Visit) -> Response:
-    inventory = await run_in_threadpool(Inventory.read, visit.call.store)
-    content = await run_in_threadpool(home.home, inventory, visit.feed, _registry(visit))
+    listing = await visit.listing.write(visit.call.store, _registry(visit))
+    content = await run_in_threadpool(home.home, listing, visit.feed)
     return page("Practice registry", content, here=HOME)
+
+
+async def _repositories(visit: Visit) -> Response:
+    return HTMLResponse(await visit.listing.write(visit.call.store, _registry(visit)), headers=HEADERS)
 
 
 async def _image(visit: Visit) -> Response:
@@ -123,6 +129,7 @@ def _refused(problem: Problem) -> Response:
 
 _TABLE: Final[dict[str, dict[str, Handler]]] = {
     "/": {"GET": _home},
+    "/repositories": {"GET": _repositories},
     "/image": {"GET": _image},
     "/delete": {"GET": orders.plan_delete, "POST": orders.delete},
     "/garbage": {"GET": orders.plan_garbage, "POST": orders.garbage},

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from dockersim.registry import names
 from dockersim.registry.page.feed import Feed
+from dockersim.registry.page.home import Listing
 from dockersim.registry.page.visitors import Visitors
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.call import Call
@@ -25,6 +26,7 @@ class Visit(Struct, frozen=True):
     session: str
     visitors: Visitors
     feed: Feed
+    listing: Listing
 
     async def form(self) -> dict[str, str]:
         """Read the form; raise SIZE_INVALID or UNSUPPORTED for what is none of ours."""

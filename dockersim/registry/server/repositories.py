@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -50,6 +51,7 @@ class RegistryStore:
         self._repositories = root / "repositories"
         self._temporary = root / "tmp"
         self._one_thread = threading.Lock()
+        self._changes = 0
 
     # Blobs
 
@@ -144,6 +146,7 @@ class RegistryStore:
             self._write(self._link(repository, "_manifests", entry.digest), entry.media_type.encode())
             for tag in tags:
                 self._write(self._repositories / repository / "_tags" / tag, entry.digest.encode())
+            self._changed()
 
     def remove_tag(self, repository: str, tag: str) -> None:
         """Remove a tag; the manifest stays. Raises MANIFEST_UNKNOWN."""
@@ -151,6 +154,7 @@ class RegistryStore:
             if not self._tagged(repository, tag):
                 raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
             (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
+            self._changed()
 
     def remove_manifest(self, repository: str, digest: str) -> None:
         """Remove a manifest and every tag that points at it; raise MANIFEST_UNKNOWN."""
@@ -160,6 +164,7 @@ class RegistryStore:
                 if self._tagged(repository, tag) == digest:
                     (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
             self._forget_manifest(repository, digest)
+            self._changed()
 
     # Listings
 
@@ -186,6 +191,14 @@ class RegistryStore:
             if there and (found := self._found(repository, digest)) is not None:
                 yield referred(*found, digest)
 
+    def state(self) -> tuple[int, int]:
+        """Name the present state of manifests and tags: as long as it is the same, so are they.
+
+        Ask before reading them, not after.
+        """
+        status = _status(self.root / "links.lock")
+        return self._changes, status.st_mtime_ns if status else 0
+
     # Garbage
 
     def garbage(self, before: float, known: Known = _NOTHING) -> dict[str, int]:
@@ -209,6 +222,7 @@ class RegistryStore:
             found = [one for one in self.untagged(before) if one in listed]
             for repository, digest in found:
                 self._forget_manifest(repository, digest)
+            self._changed()
         return found
 
     def collect(self, before: float) -> dict[str, int]:
@@ -220,6 +234,7 @@ class RegistryStore:
             for repository in self._walk():
                 for digest in found.keys() & set(self._links(repository, "_blobs")):
                     self._link(repository, "_blobs", digest).unlink(missing_ok=True)
+            self._changed()
         return found
 
     def expire_uploads(self, before: float) -> int:
@@ -303,6 +318,13 @@ class RegistryStore:
         with self._one_thread, open(self.root / "links.lock", "ab") as file:
             lock(file.fileno())
             yield
+
+    def _changed(self) -> None:
+        """Give the state another name, also for another process; to be called while linking."""
+        self._changes += 1  # some file systems know no times between two seconds
+        now = time.time_ns()
+        with suppress(OSError):
+            os.utime(self.root / "links.lock", ns=(now, now))
 
     def _since(self, repository: str, kind: str, digest: str) -> float:
         status = _status(self._link(repository, kind, digest))

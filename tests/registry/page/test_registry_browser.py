@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from shop import BASE, PYTHON, Shop, layer, sha
 
-from dockersim.registry import Address
+from dockersim.registry import Address, FileLog
 
 Open = Callable[..., Any]
 
@@ -79,6 +80,17 @@ def test_a_push_arrives_live_and_the_list_follows_it(open_page: Open, shop: Shop
     page.locator("#log-status", has_text="the latest: PUT /v2/alice/app/manifests/v1: 201").wait_for()
     shop.image("alice/app", "v1", BASE)
     page.locator("#log-rows tr", has_text="Saves 40kB").wait_for()
+
+
+def test_while_a_class_pushes_the_list_is_asked_for_now_and_then(open_page: Open, shop: Shop, root: Path) -> None:
+    page = open_page()
+    until, pushes = time.monotonic() + 20, 0
+    while not page.get_by_role("link", name="v0", exact=True).count():
+        shop.image("alice/app", f"v{pushes}", BASE)  # there is never a pause to wait for
+        pushes += 1
+        assert time.monotonic() < until
+    asked = [event for event in FileLog(root / "wire.jsonl").events() if event.path == "/repositories"]
+    assert len(asked) <= 2 < pushes
 
 
 def test_the_log_pauses_and_goes_on_without_a_gap(open_page: Open, shop: Shop) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from pathlib import Path
 
@@ -13,7 +16,10 @@ from shop import BASE, PYTHON, SCRIPT, Shop, layer, sha
 
 from dockersim.oci import media_types
 from dockersim.registry import Address, plan_removal
+from dockersim.registry.page.home import Listing
+from dockersim.registry.server.repositories import RegistryStore
 from dockersim.registry.server.service import make_app
+from tests.registry.test_repositories import put_image
 
 APP = {"repository": "alice/app", "name": "v1"}
 
@@ -59,6 +65,47 @@ def test_the_first_page_lists_what_there_is_and_what_sharing_saves(shop: Shop) -
 
 def test_an_empty_registry_says_how_to_push(http: httpx.Client) -> None:
     assert "Nothing has been pushed yet" in words(http.get("/"))
+
+
+def test_the_list_of_repositories_is_written_when_something_has_changed_and_not_before(tmp_path: Path) -> None:
+    class Counting(RegistryStore):
+        def repositories(self) -> list[str]:
+            written.append("")
+            return super().repositories()
+
+    written: list[str] = []
+    store, listing = Counting(tmp_path), Listing()
+
+    async def looked() -> tuple[str, int]:
+        pages = await asyncio.gather(*(listing.write(store, "registry.test") for _ in range(30)))
+        assert len(set(pages)) == 1
+        return str(pages[0]), len(written)
+
+    async def story() -> None:
+        digest = put_image(store, b"layer", tag="v1")
+        assert ">v1</a>" in (await looked())[0]
+        assert (await looked())[1] == 1
+        put_image(store, b"layer", tag="v2")
+        shown, count = await looked()
+        assert ">v2</a>" in shown and count == 2
+        RegistryStore(tmp_path).remove_tag("alice/app", "v2")  # as another process does
+        assert ">v2</a>" not in (await looked())[0]
+        store.remove_manifest("alice/app", digest)
+        shown = (await looked())[0]
+        assert ">v1</a>" not in shown and "no tag" in shown
+        store.remove_untagged(store.untagged(time.time() + 1), time.time() + 1)
+        shown, count = await looked()
+        assert "Nothing has been pushed yet" in shown and count == 5
+
+    with ThreadPoolExecutor(1) as pool:  # in this thread Playwright may have a loop that runs
+        pool.submit(asyncio.run, story()).result()
+
+
+def test_a_page_that_is_open_asks_for_the_list_alone(shop: Shop) -> None:
+    part = shop.http.get("/repositories")
+    assert part.text.startswith('<section id="repositories">') and part.text.endswith("</section>")
+    assert part.text in shop.http.get("/").text
+    assert part.headers["content-security-policy"].startswith("default-src 'none'")
 
 
 def test_an_image_shows_its_layers_and_who_shares_them(shop: Shop) -> None:
