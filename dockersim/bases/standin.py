@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from dockersim.bases.debian import Progress, bootstrap, host_mirrors
 from dockersim.bases.pieces import layer_order
 from dockersim.content import LayerStore
+from dockersim.content.disk import temporary_file
 from dockersim.digest import DiffID
+from dockersim.errors import ImageError
 from dockersim.filesystem import Entry, Kind, LayerEntry, Readable, read_layer
 
 
 def make_layer(suite: str, layers: LayerStore, progress: Progress) -> tuple[DiffID, str]:
     """Bootstrap Debian ``suite`` into ``layers``; return the diff id and when it was made (RFC 3339)."""
-    with tempfile.TemporaryDirectory(prefix="dockersim-") as folder, tempfile.TemporaryFile() as tar:
-        # As root apt drops to its own user, who must be able to enter.
-        Path(folder).chmod(0o755)
-        bootstrap(suite, tar, progress, mirrors=host_mirrors(suite), workspace=Path(folder))
+    with _workspace() as folder, temporary_file(layers.content.root) as file:
+        tar = cast(BinaryIO, file)
+        # As root apt drops to its own user, who must be able to enter: not every root lets others in.
+        folder.chmod(0o755)
+        bootstrap(suite, tar, progress, mirrors=host_mirrors(suite), workspace=folder)
         tar.seek(0)
         progress("storing the layer")
         return store(tar, layers)
+
+
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    try:
+        place = tempfile.gettempdir()
+    except FileNotFoundError as error:
+        message = "a Debian stand-in needs a directory for temporary files, and not even /tmp can be written to"
+        raise ImageError(message, hint="set TMPDIR to a directory that others may enter") from error
+    with tempfile.TemporaryDirectory(prefix="dockersim-", dir=place) as folder:
+        yield Path(folder)
 
 
 def store(tar: BinaryIO, layers: LayerStore) -> tuple[DiffID, str]:

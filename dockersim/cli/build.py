@@ -78,12 +78,12 @@ def build(
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in, looking=call != "build")
     options = wanted(typed, os.environ)
     if call != "build":
-        with source_of(path, file) as source:
+        with source_of(path, file, engine.root) as source:
             check(session, engine, call, source, options)
         return
     names = tuple(parse_reference(tag).canonical() for tag in options["tags"])
     shown = progress_for(progress, session, names, quiet=quiet)
-    with source_of(path, file) as source:
+    with source_of(path, file, engine.root) as source:
         if pull:
             refresh(session, engine, source, options)
         begun = begin(session, engine, source, shown, **options)
@@ -207,14 +207,14 @@ def lent(secrets: tuple[str, ...], agents: tuple[str, ...], environment: Mapping
 
 
 @contextmanager
-def source_of(path: str, file: str | None) -> Iterator[Source]:
-    """Find out where to read from. A context that comes through stdin lives in a temporary directory."""
+def source_of(path: str, file: str | None, root: Path) -> Iterator[Source]:
+    """Find out where to read from. A context that comes through stdin lives in a temporary directory of the root."""
     if path == "-" and file == "-":
         raise ContextError("invalid argument: can't use stdin for both build context and dockerfile")
     if path == "-":
         from dockersim.cli.piped import piped_source  # archives and temporary directories
 
-        with piped_source(sys.stdin.buffer, file) as (context, dockerfile, text):
+        with piped_source(sys.stdin.buffer, file, root) as (context, dockerfile, text):
             yield Source(context, dockerfile, text)
         return
     if file == "-":

@@ -41,8 +41,9 @@ def context(
     For every file: its size, whether .dockerignore lets it be sent, which line of it decided, and which instructions
     take it. Warns of a repository's history, credentials, keys and huge files. Nothing is run and nothing is sent.
     """
-    with source_of(path, file) as source:
-        xray, cautions = session.engine(looking=True).context(
+    engine = session.engine(looking=True)
+    with source_of(path, file, engine.root) as source:
+        xray, cautions = engine.context(
             source.context, source.dockerfile, arguments(build_args, os.environ), target,
             text=source.text, everything=everything,
         )  # fmt: skip

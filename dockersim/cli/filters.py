@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from dockersim.dockerfile.gotext import parse_duration
 from dockersim.engine.cached import Cached
 from dockersim.errors import DockersimError
 from dockersim.images import Image, ImageStore
@@ -109,9 +110,10 @@ def choose_cache(filters: Filters) -> Callable[[Cached], bool] | None:
 
 def _of_cache(key: str, value: str) -> Callable[[Cached], bool]:
     if key in ("until", "unused-for"):
-        if not _DURATION.fullmatch(value):
-            raise DockersimError(f"\"{key}\" filter expects a duration (e.g., '24h')", hint=f'"{value}" is none')
-        return unused_since(read_moment(value))
+        try:
+            return unused_since(time.time() - parse_duration(value) / 1e9)
+        except ValueError as error:
+            raise DockersimError(f"\"{key}\" filter expects a duration (e.g., '24h'): {error}") from None
     if not value:
         raise DockersimError(f"invalid filter '{key}='", hint="give it a value")
     return lambda one: value in one.id if key == "id" else one.kind == value

@@ -4,50 +4,44 @@ from __future__ import annotations
 
 import posixpath
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from dockersim.content.disk import told_plainly
+from dockersim.content.disk import TEMPORARY, temporary_file, told_plainly
 from dockersim.engine.archives import open_archive
 from dockersim.engine.laying import lay_out
 from dockersim.errors import BuildError, ContentError, ContextError, DockerfileError
 from dockersim.filesystem import Entry, Kind, Tree
 from dockersim.oci import LARGEST_DOCUMENT
-from dockersim.snapshots.disk import delete_surely
+from dockersim.snapshots.sweep import temporary_directory
 
 _KINDS = (Kind.DIRECTORY, Kind.FILE, Kind.HARDLINK, Kind.SYMLINK)
 """What a context can hold: nothing can be copied from a device or a pipe."""
 
 
 @contextmanager
-def piped_source(stream: BinaryIO, file: str | None) -> Iterator[tuple[Path, Path | None, str | None]]:
+def piped_source(stream: BinaryIO, file: str | None, root: Path) -> Iterator[tuple[Path, Path | None, str | None]]:
     """Give (context, Dockerfile, text) of what comes through ``stream``; the directory goes when the block ends.
+
+    The directory is in the ``root``.
 
     A text is the Dockerfile, of a build without a context; an archive is the context. As in docker the content
     decides which it is. Raises ContextError for neither.
     """
-    with tempfile.TemporaryFile() as data:
-        with told_plainly("keep the context in", tempfile.gettempdir()):
+    with temporary_file(root) as data, temporary_directory(root) as folder:
+        with told_plainly("keep the context in", root / TEMPORARY):
             shutil.copyfileobj(stream, data)
-        yield from _opened(cast(BinaryIO, data), file)
-
-
-def _opened(data: BinaryIO, file: str | None) -> Iterator[tuple[Path, Path | None, str | None]]:
-    folder = tempfile.mkdtemp(prefix="dockersim-context-")
-    context = Path(folder, "context")
-    try:
-        if (tree := _unpack(data, context)) is not None:
+            data.flush()
+        context = folder / "context"
+        if (tree := _unpack(cast(BinaryIO, data), context, root)) is not None:
             name = posixpath.normpath(file or "Dockerfile").lstrip("/")
             _check_files(tree, name)
             yield context, context / name, None
             return
         context.mkdir()
-        yield context, None, _text(data)
-    finally:
-        delete_surely(folder)
+        yield context, None, _text(cast(BinaryIO, data))
 
 
 def _text(data: BinaryIO) -> str:
@@ -61,11 +55,11 @@ def _text(data: BinaryIO) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 
-def _unpack(data: BinaryIO, folder: Path) -> Tree | None:
+def _unpack(data: BinaryIO, folder: Path, root: Path) -> Tree | None:
     """Unpack an archive to ``folder``; None if it is none. Nothing gets out of the folder, as in ADD."""
     data.seek(0)
     try:
-        archive = open_archive(data)
+        archive = open_archive(data, root)
         if archive is None:
             return None
         wanted = [entry for entry in archive.entries if isinstance(entry, Entry) and entry.kind in _KINDS]

@@ -46,7 +46,7 @@ def plan(
     """
     lent((), agents, os.environ)  # a plan asks no server, but what could not be built is no plan
     engine = session.engine()
-    with source_of(path, file) as source:
+    with source_of(path, file, engine.root) as source:
         predicted = _predict(
             session, engine, source, build_args=arguments(build_args, os.environ), target=target, platform=platform,
             **asked,

@@ -52,7 +52,7 @@ def step(
     """
     engine = session.engine(sandbox=sandbox, stand_ins=yes_stand_in)
     lendings = lent(secrets, agents, os.environ)
-    with source_of(path, file) as source:
+    with source_of(path, file, engine.root) as source:
         try:
             build = engine.build(
                 source.context, source.dockerfile, tags, arguments(build_args, os.environ), target, no_cache,

@@ -12,6 +12,9 @@ from typing import IO, Any
 from dockersim.errors import StoreError
 from dockersim.locks import lock, try_lock
 
+TEMPORARY = "tmp"
+"""Below a root: the directory of what is gone when the command that made it has ended."""
+
 _ADVICE = {
     errno.ENOSPC: ("the disk is full", "free some space, or set DOCKERSIM_HOME to a larger disk"),
     errno.EDQUOT: ("your disk quota is used up", "free some space, or set DOCKERSIM_HOME to another disk"),
@@ -58,6 +61,16 @@ def is_in_use(file: IO[Any]) -> bool:
 def mark_in_use(file: IO[Any]) -> None:
     """Lock a file for as long as it is open; see ``is_in_use``."""
     lock(file.fileno())
+
+
+def temporary_file(root: Path) -> IO[bytes]:
+    """Open a file that nobody else sees and that goes when it is closed: in the root, as not everybody has a /tmp."""
+    import tempfile  # 5 ms that most commands need not spend
+
+    folder = root / TEMPORARY
+    with told_plainly("make a temporary file in", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
 
 
 def write_whole(path: Path, data: bytes) -> None:

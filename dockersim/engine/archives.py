@@ -5,13 +5,13 @@ The real thing is moby's pkg/archive (``DetectCompression``, ``IsArchive``).
 
 from __future__ import annotations
 
-import tempfile
+from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from msgspec import Struct
 
 from dockersim.content.compression import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, any_unpacked, first_bytes
-from dockersim.content.disk import told_plainly
+from dockersim.content.disk import TEMPORARY, temporary_file, told_plainly
 from dockersim.engine.windows import window
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import LayerEntry, Node, index_layer
@@ -32,8 +32,8 @@ class Archive(Struct, frozen=True):
         return window(lambda: cast(BinaryIO, self.file), node.entry.data or 0, node.entry.size, keep_open=True)
 
 
-def open_archive(stream: BinaryIO) -> Archive | None:
-    """Lay an archive open; None if the stream is none (it is then copied as it is).
+def open_archive(stream: BinaryIO, root: Path) -> Archive | None:
+    """Lay an archive open, in the ``root``; None if the stream is none (it is then copied as it is).
 
     Raises BuildError for one that is damaged or beyond what is allowed, StoreError where the disk is full.
     """
@@ -42,9 +42,9 @@ def open_archive(stream: BinaryIO) -> Archive | None:
     packed = head.startswith((GZIP_MAGIC, ZSTD_MAGIC, BZIP2_MAGIC, XZ_MAGIC))
     if not packed and not _is_tar(head):
         return None
-    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the Archive
+    file = temporary_file(root)  # it lives as long as the Archive
     try:
-        entries = _lay_open(cast(BinaryIO, any_unpacked(stream) if packed else stream), file)
+        entries = _lay_open(cast(BinaryIO, any_unpacked(stream) if packed else stream), file, root / TEMPORARY)
     except ContentError as error:
         file.close()
         raise BuildError(f"unexpected EOF: the archive is damaged ({error.message})", hint=error.hint) from error
@@ -54,17 +54,18 @@ def open_archive(stream: BinaryIO) -> Archive | None:
     return Archive(entries, file) if entries is not None else None
 
 
-def _lay_open(tar: BinaryIO, file: IO[bytes]) -> tuple[LayerEntry, ...] | None:
-    """Copy a tar into a file and list what it says; None for something packed that is no tar, which stays as it is."""
+def _lay_open(tar: BinaryIO, file: IO[bytes], folder: Path) -> tuple[LayerEntry, ...] | None:
+    """Copy a tar into a file in ``folder`` and list what it says; None for something packed that is no tar."""
     first = first_bytes(tar, _BLOCK)
     if not _is_tar(first):
         return None
-    with told_plainly("unpack an archive in", tempfile.gettempdir()):
-        file.write(first)
-    while piece := tar.read(_CHUNK):
-        with told_plainly("unpack an archive in", tempfile.gettempdir()):
+    piece = first
+    while piece:
+        with told_plainly("unpack an archive in", folder):
             file.write(piece)
-    file.seek(0)
+        piece = tar.read(_CHUNK)
+    with told_plainly("unpack an archive in", folder):
+        file.seek(0)  # which writes what is still in a buffer
     return index_layer(cast(BinaryIO, file))[2]
 
 

@@ -42,13 +42,13 @@ def write_copy(layers: LayerStore, below: Files, op: CopyOp, origin: Origin, fet
     if op.parents:
         copying.make_destination()  # also where nothing matches
     for source in matched(op, origin):
-        if op.unpack and _unpack(copying, source, origin):
+        if op.unpack and _unpack(copying, source, origin, layers):
             continue
         parents = source.parents if op.parents else None
         copying.add(Source(source.name, digested_tree(origin, source, op), parents, origin, source.base))
     for one in fetched.downloads.files:
         source = Matched(one.node.entry.path, one.node)
-        if not (op.unpack_urls and _unpack(copying, source, fetched.downloads)):
+        if not (op.unpack_urls and _unpack(copying, source, fetched.downloads, layers)):
             copying.add(Source(source.name, source.node, None, fetched.downloads))
     for repository in fetched.repositories:
         whole = Matched("", repository.tree.root)
@@ -75,12 +75,12 @@ def write_workdir(layers: LayerStore, below: Files, op: WorkdirOp, now_ns: int) 
     return _write(layers, [Copied(entry) for entry in entries])
 
 
-def _unpack(copying: Copying, source: Matched, origin: Origin) -> bool:
+def _unpack(copying: Copying, source: Matched, origin: Origin, layers: LayerStore) -> bool:
     """Unpack the source if it is an archive; say whether it was one. ADD goes by content, not by name."""
     if source.node.entry.kind is not Kind.FILE:
         return False
     with origin.open(source.node) as stream:
-        archive = open_archive(stream)
+        archive = open_archive(stream, layers.content.root)
     if archive is None:
         return False
     copying.unpack(archive.entries, archive)

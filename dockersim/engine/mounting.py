@@ -165,7 +165,8 @@ class _Room:
         pairs = ((mount.env, value.decode("utf-8", "surrogateescape")),) if mount.env else ()
         if not mount.target:
             return Mounted((), pairs)
-        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else self._root / "secrets"
+        memory.mkdir(0o700, parents=True, exist_ok=True)
         _sweep(memory, "dockersim-secret-")
         file = _own_directory(self._stack, memory, "dockersim-secret-") / "secret"
         file.touch(0o600)

@@ -109,7 +109,7 @@ class RemoteContexts:
     def _unpacked(self, download: TreeOrigin) -> TreeOrigin | None:
         """Lay a download open that is an archive; one that is none is a Dockerfile, and alone in its context."""
         with download.open(download.tree.children()[0]) as stream:
-            archive = open_archive(stream)
+            archive = open_archive(stream, self._content.root)
         if archive is None:
             return None
         entries = (entry for entry in archive.entries if isinstance(entry, Entry))

@@ -15,6 +15,7 @@ from typing import Final
 
 from dockersim.cli.lessons import lessons_folder
 from dockersim.engine import Engine
+from dockersim.engine.store import scratch_place
 from dockersim.errors import DockersimError
 from dockersim.locks import try_lock
 from dockersim.registry import stop
@@ -81,12 +82,13 @@ class Scratch:
 def scratch(app: str = "flask-app", within: Path | None = None) -> Scratch:
     """Begin a lesson: an empty root for the magics, and a copy of the lessons' folder ``app`` to work in.
 
-    ``within`` is the directory to make both in; None takes the one for temporary files.
+    ``within`` is the directory to make both in; None takes the one for temporary files, or where there is none the
+    root that commands share.
 
     Running it again begins anew; what an earlier run left behind, also in a kernel that was killed, is swept away.
     Sets DOCKERSIM_HOME and the working directory of this process.
     """
-    within = within or Path(tempfile.gettempdir())
+    within = within or scratch_place(_environment())
     _sweep(within)
     place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))
     lock = _lock(place)
@@ -98,6 +100,13 @@ def scratch(app: str = "flask-app", within: Path | None = None) -> Scratch:
     os.environ["DOCKERSIM_HOME"] = str(lesson.engine.root)
     os.chdir(folder)
     return lesson
+
+
+def _environment() -> dict[str, str]:
+    """Give the environment with the root as it was before a lesson that is still open has set its own."""
+    place = Path(os.environ.get("DOCKERSIM_HOME", "")).parent
+    own = {"DOCKERSIM_HOME": str(place.parent.parent)} if place.name.startswith(_PREFIX) else {}
+    return {**os.environ, **own}
 
 
 # ---------------------------------------------------------------- leaving

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 from dockersim.cli.boundary import Ended
 from dockersim.cli.build import Source, check, check_places, refresh, write_whole
 from dockersim.cli.session import Session
+from dockersim.content.disk import temporary_file
 from dockersim.engine import Engine
 from dockersim.engine.build import Build, EventSink
-from dockersim.engine.store import check_root
+from dockersim.engine.store import check_root, default_root
 from dockersim.errors import DockersimError
 from dockersim.jupyter.arguments import DockerfileCell, parse_cell
 from dockersim.jupyter.failures import CommandFailed
@@ -101,7 +103,8 @@ def _reading(cell: str) -> Iterator[None]:
         yield
         return
     before = sys.stdin
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:  # a real file: `exec -i` wants a descriptor
+    root = default_root(os.environ)
+    with io.TextIOWrapper(temporary_file(root), encoding="utf-8") as file:  # a real file: `exec -i` wants a descriptor
         file.write(cell)
         file.seek(0)
         sys.stdin = file

@@ -9,7 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from dockersim.content.disk import TEMPORARY, told_plainly
 from dockersim.locks import try_lock
 from dockersim.snapshots.disk import delete, delete_surely, try_rename
 
@@ -68,6 +72,22 @@ def claim_new(path: str) -> Claim:
         if claimed is not None:
             return claimed
         # somebody sweeps it away, having come between the two calls
+
+
+@contextmanager
+def temporary_directory(root: Path) -> Iterator[Path]:
+    """Have a directory for the length of a block, in the ``root``, and sweep away those of the dead."""
+    parent = root / TEMPORARY
+    with told_plainly("make a temporary directory in", parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        sweep(str(parent))
+        path = new_path(str(parent))
+        claimed = claim_new(path)
+    try:
+        yield Path(path)
+    finally:
+        bury(path)
+        claimed.release()
 
 
 def bury(path: str) -> None:

@@ -241,7 +241,7 @@ def test_pruning_images(changing: Both) -> None:
     ids=" ".join,
 )
 def test_complaints_of_builder_prune(both: Both, words: list[str]) -> None:
-    """Docker goes on where we end, or give a hint: with what Go's package time says."""
+    """Docker also says what it was about, and what is the right form."""
     ours, theirs = (ask("builder", "prune", "--force", *words) for ask in (both.ours, both.theirs))
     said = words_of(ours[2]).splitlines()[0].rpartition(": invalid size")
     assert "".join(said[1:]) in words_of(theirs[2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -39,8 +40,8 @@ ARCHIVES = {
 
 
 @pytest.mark.parametrize("data", ARCHIVES.values(), ids=ARCHIVES)
-def test_archives(data: bytes) -> None:
-    archive = open_archive(io.BytesIO(data))
+def test_archives(data: bytes, tmp_path: Path) -> None:
+    archive = open_archive(io.BytesIO(data), tmp_path)
     assert archive is not None and [entry.path for entry in archive.entries] == ["note"]
 
 
@@ -55,5 +56,5 @@ NO_ARCHIVES = {
 
 
 @pytest.mark.parametrize("data", NO_ARCHIVES.values(), ids=NO_ARCHIVES)
-def test_no_archives(data: bytes) -> None:
-    assert open_archive(io.BytesIO(data)) is None
+def test_no_archives(data: bytes, tmp_path: Path) -> None:
+    assert open_archive(io.BytesIO(data), tmp_path) is None

@@ -1,7 +1,7 @@
-"""HTML from values: everything that is not markup already is escaped.
+r"""HTML from values: everything that is not markup already is escaped, and what cannot be seen is shown.
 
->>> print(element("a", "<script>", href="image?name=v1"))
-<a href="image?name=v1">&lt;script&gt;</a>
+>>> print(element("a", "<script>\u202e", href="image?name=v1"))
+<a href="image?name=v1">&lt;script&gt;\u202e</a>
 >>> print(element("td", element("code", "RUN"), " x", hidden=True, title=None))
 <td hidden><code>RUN</code> x</td>
 """
@@ -11,6 +11,8 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 from urllib.parse import urlencode
+
+from dockersim.printable import printable_lines
 
 _VOID: Final = frozenset({"input", "link", "meta"})
 
@@ -30,7 +32,7 @@ def element(tag: str, *content: Content, **attributes: str | bool | None) -> Mar
 
 def join(*content: Content) -> Markup:
     """Put content together; what is no markup is escaped."""
-    return Markup("".join(one if isinstance(one, Markup) else escape(visible(one or "")) for one in content))
+    return Markup("".join(one if isinstance(one, Markup) else escape(printable_lines(one or "")) for one in content))
 
 
 def address(page: str, **query: str) -> str:
@@ -43,19 +45,8 @@ def link(text: Content, to: str, *, current: bool = False, class_: str | None = 
     return element("a", text, href=to, class_=class_, aria_current="page" if current else None)
 
 
-def visible(text: str) -> str:
-    """Show characters that cannot be seen, or turn the text around, as their numbers.
-
-    >>> visible("safe\\u202etxt.exe\\x1b[31m")
-    'safe\\\\u202etxt.exe\\\\u001b[31m'
-    """
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() or one == "\n" else f"\\u{ord(one):04x}" for one in text)
-
-
 def _attribute(name: str, value: str | bool | None) -> str:
     if value is None or value is False:
         return ""
     name = name.rstrip("_").replace("_", "-")
-    return f" {name}" if value is True else f' {name}="{escape(visible(str(value)))}"'
+    return f" {name}" if value is True else f' {name}="{escape(printable_lines(str(value)))}"'

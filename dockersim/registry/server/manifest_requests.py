@@ -44,7 +44,7 @@ async def push(call: Call) -> Response:
     name = _name(call, Code.MANIFEST_INVALID)
     is_digest = names.looks_like_digest(name)
     tags = _tags_beside(call) if is_digest else [name]
-    with SpooledTemporaryFile(READ) as body:
+    with SpooledTemporaryFile(READ, dir=str(call.store.temporary())) as body:
         await _receive(call, body)
         async with call.registry.manifests:  # one at a time is whole in memory, whoever sends them
             entry = await run_in_threadpool(_put, call, body, name if is_digest else "", tags)

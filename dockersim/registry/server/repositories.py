@@ -248,6 +248,11 @@ class RegistryStore:
                     freed += status.st_size
         return freed
 
+    def temporary(self) -> Path:
+        """Give the directory for temporary files, which is there then."""
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        return self._temporary
+
     def clear_temporary(self) -> None:
         """Remove the small files that a killed process left half-written; nobody else may be writing."""
         for name in _names(self._temporary):
@@ -363,8 +368,7 @@ class RegistryStore:
             os.utime(target)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary.mkdir(parents=True, exist_ok=True)
-        half = self._temporary / uuid.uuid4().hex
+        half = self.temporary() / uuid.uuid4().hex
         try:
             half.write_bytes(data)
             if data:
