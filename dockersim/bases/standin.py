@@ -11,13 +11,18 @@ from typing import BinaryIO
 from dockersim.bases.debian import Progress, bootstrap, host_mirrors
 from dockersim.bases.pieces import layer_order
 from dockersim.content import LayerStore
+from dockersim.content.disk import temporary_directory
 from dockersim.digest import DiffID
 from dockersim.filesystem import Entry, Kind, LayerEntry, Readable, read_layer
 
 
 def make_layer(suite: str, layers: LayerStore, progress: Progress) -> tuple[DiffID, str]:
     """Bootstrap Debian ``suite`` into ``layers``; return the diff id and when it was made (RFC 3339)."""
-    with tempfile.TemporaryDirectory(prefix="dockersim-") as folder, tempfile.TemporaryFile() as tar:
+    within = temporary_directory()
+    with (
+        tempfile.TemporaryDirectory(prefix="dockersim-", dir=within) as folder,
+        tempfile.TemporaryFile(dir=within) as tar,
+    ):
         # As root apt drops to its own user, who must be able to enter.
         Path(folder).chmod(0o755)
         bootstrap(suite, tar, progress, mirrors=host_mirrors(suite), workspace=Path(folder))

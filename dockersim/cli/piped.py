@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from dockersim.content.disk import told_plainly
+from dockersim.content.disk import temporary_directory, told_plainly
 from dockersim.engine.archives import open_archive
 from dockersim.engine.laying import lay_out
 from dockersim.errors import BuildError, ContentError, ContextError, DockerfileError
@@ -29,8 +29,8 @@ def piped_source(stream: BinaryIO, file: str | None) -> Iterator[tuple[Path, Pat
     A text is the Dockerfile, of a build without a context; an archive is the context. As in docker the content
     decides which it is. Raises ContextError for neither.
     """
-    with tempfile.TemporaryFile() as data:
-        with told_plainly("keep the context in", tempfile.gettempdir()):
+    with tempfile.TemporaryFile(dir=temporary_directory()) as data:
+        with told_plainly("keep the context in", temporary_directory()):
             shutil.copyfileobj(stream, data)
         yield from _opened(cast(BinaryIO, data), file)
 

@@ -38,6 +38,18 @@ def as_store_error(error: OSError, doing: str, path: os.PathLike[str] | str) -> 
     return StoreError(f"cannot {doing} {os.fspath(path)}: {why}", hint=hint)
 
 
+def temporary_directory() -> str:
+    """Name the directory for temporary files. Raises StoreError where there is none."""
+    import tempfile  # takes its time to import, and a cached build needs none
+
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError as error:  # not the system's error: it has tried all that it knows
+        raise StoreError(
+            "there is no directory for temporary files that can be written to", hint="set TMPDIR to one"
+        ) from error
+
+
 @contextmanager
 def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold a lock on ``path`` among all processes and threads; see ``dockersim.locks``."""

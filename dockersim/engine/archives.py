@@ -11,7 +11,7 @@ from typing import IO, BinaryIO, cast
 from msgspec import Struct
 
 from dockersim.content.compression import BZIP2_MAGIC, GZIP_MAGIC, XZ_MAGIC, ZSTD_MAGIC, any_unpacked, first_bytes
-from dockersim.content.disk import told_plainly
+from dockersim.content.disk import temporary_directory, told_plainly
 from dockersim.engine.windows import window
 from dockersim.errors import BuildError, ContentError
 from dockersim.filesystem import LayerEntry, Node, index_layer
@@ -42,7 +42,7 @@ def open_archive(stream: BinaryIO) -> Archive | None:
     packed = head.startswith((GZIP_MAGIC, ZSTD_MAGIC, BZIP2_MAGIC, XZ_MAGIC))
     if not packed and not _is_tar(head):
         return None
-    file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # it lives as long as the Archive
+    file: IO[bytes] = tempfile.TemporaryFile(dir=temporary_directory())  # noqa: SIM115  # it lives as long as the Archive
     try:
         entries = _lay_open(cast(BinaryIO, any_unpacked(stream) if packed else stream), file)
     except ContentError as error:
@@ -59,10 +59,10 @@ def _lay_open(tar: BinaryIO, file: IO[bytes]) -> tuple[LayerEntry, ...] | None:
     first = first_bytes(tar, _BLOCK)
     if not _is_tar(first):
         return None
-    with told_plainly("unpack an archive in", tempfile.gettempdir()):
+    with told_plainly("unpack an archive in", temporary_directory()):
         file.write(first)
     while piece := tar.read(_CHUNK):
-        with told_plainly("unpack an archive in", tempfile.gettempdir()):
+        with told_plainly("unpack an archive in", temporary_directory()):
             file.write(piece)
     file.seek(0)
     return index_layer(cast(BinaryIO, file))[2]
