@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from dockersim.content.disk import temporary_directory
 from dockersim.digest import chain_id, hex_of, sha256
 from dockersim.dockerfile import MountType, Sharing
 from dockersim.engine.keeping import hold
@@ -26,6 +27,7 @@ from dockersim.engine.sources import LayersOrigin, Origin, mounted_node
 from dockersim.errors import BuildError
 from dockersim.locks import lock, try_lock
 from dockersim.sandbox import BindMount, TmpfsMount
+from dockersim.sandbox.owners import can_own
 from dockersim.snapshots.disk import delete, store_errors
 from dockersim.solver import RunMount
 
@@ -165,7 +167,7 @@ class _Room:
         pairs = ((mount.env, value.decode("utf-8", "surrogateescape")),) if mount.env else ()
         if not mount.target:
             return Mounted((), pairs)
-        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+        memory = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(temporary_directory())
         _sweep(memory, "dockersim-secret-")
         file = _own_directory(self._stack, memory, "dockersim-secret-") / "secret"
         file.touch(0o600)
@@ -225,7 +227,7 @@ def _below(kept: Path, path: str) -> Path:
 def _give(path: Path, uid: int, gid: int) -> None:
     """Give a path its owner, where the disk of this user can hold one."""
     # Deviation: where dockersim does not run as root, uid= and gid= of a mount are left out: root owns the files.
-    if os.geteuid() == 0:
+    if can_own():
         mode = path.stat().st_mode & 0o7777
         os.chown(path, uid, gid)
         path.chmod(mode)
