@@ -12,7 +12,7 @@ import click
 from dockersim.cli.session import Session, pass_session
 from dockersim.engine.store import machine_platform
 from dockersim.registry import running
-from dockersim.sandbox import Rung
+from dockersim.sandbox import Rung, best
 from dockersim.views.units import human_size
 
 
@@ -89,7 +89,9 @@ def _rung_rows(session: Session, asked: str | None) -> Iterator[str]:
     chosen = _chosen(rungs, asked)
     for rung in rungs:
         mark = "*" if rung is chosen else " "
-        yield f"{mark} {rung.name:<11} {'works' if rung.works else f'no: {rung.because}'}"
+        passed_over = not asked and chosen in rungs[rungs.index(rung) + 1 :]
+        works = "works, but its only user cannot own the files of others, as root's can" if passed_over else "works"
+        yield f"{mark} {rung.name:<11} {works if rung.works else f'no: {rung.because}'}"
         if rung.remedy and (rung is chosen or not rung.works):
             yield f"{'':14}{rung.remedy}"
         if rung is chosen:
@@ -101,7 +103,7 @@ def _rung_rows(session: Session, asked: str | None) -> Iterator[str]:
 def _chosen(rungs: tuple[Rung, ...], asked: str | None) -> Rung | None:
     if asked:
         return next((rung for rung in rungs if rung.name == asked and rung.works), None)
-    return next((rung for rung in rungs if rung.works), None)
+    return best(rungs)
 
 
 def _registry_rows(session: Session) -> Iterator[str]:

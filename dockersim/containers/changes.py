@@ -15,6 +15,7 @@ from dockersim.containers.life import Folder
 from dockersim.content import LayerStore
 from dockersim.digest import DiffID, Digest
 from dockersim.filesystem import LayerEntry, Node, Tree, Whiteout, layer_between
+from dockersim.sandbox.owners import can_own
 from dockersim.snapshots.disk import Disk, open_file, store_errors
 from dockersim.snapshots.scan import read_written, scan
 
@@ -58,7 +59,7 @@ class ContainerFiles:
         return os.path.isdir(self._folder.at("upper"))
 
     def _written(self) -> list[LayerEntry]:
-        privileged = os.geteuid() == 0
+        privileged = can_own()
         overlay = self._is_overlay
         disk = Disk(privileged=privileged, devices=privileged and overlay, keep_usable=not (privileged or overlay))
         found = list(scan(self._top))

@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from dockersim.containers.ports import Publish
+from dockersim.containers.ports import HOST_IP, Publish
 from dockersim.errors import ContainerError, SandboxError
 from dockersim.sandbox.contract import Dialer
 
@@ -39,6 +39,8 @@ class Forwarder:
 
     def _bind(self, one: Publish, *, direct: bool) -> Publish:
         listener = _listen(one)
+        if direct and one.host_port != one.container_port:
+            _check_free(one.container_port, listener)
         if direct and one.host_port == one.container_port:
             listener.close()  # the container will listen there itself, as it shares the host's network
             return one
@@ -92,6 +94,19 @@ def _listen(one: Publish) -> socket.socket:
         listener.close()
         raise PortTaken(_why(one, error)) from error
     return listener
+
+
+def _check_free(port: int, listener: socket.socket) -> None:
+    """See that a container on the host's network can have ``port``: else its page would be a stranger's."""
+    try:
+        _listen(Publish(HOST_IP, port, port)).close()
+    except PortTaken as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            listener.close()
+            shared = (
+                f"port {port} of the container is taken: its network is this machine's, where somebody listens there"
+            )
+            raise PortTaken(f"{shared}; stop that, or let the command listen on another port") from error
 
 
 def _why(one: Publish, error: OSError) -> str:

@@ -16,6 +16,7 @@ from dockersim.digest import DiffID
 from dockersim.errors import ContainerError
 from dockersim.filesystem import Tree, layer_between
 from dockersim.sandbox.contract import DirectoryRoot, OverlayRoot, RootFilesystem
+from dockersim.sandbox.owners import can_own
 from dockersim.snapshots.contract import SnapshotKey, Snapshotter
 from dockersim.snapshots.disk import Disk, store_errors
 from dockersim.snapshots.layout import Layout
@@ -26,7 +27,7 @@ from dockersim.snapshots.layout import Layout
 
 def make_root(folder: Folder, layers: Sequence[DiffID], store: LayerStore, *, overlay: bool) -> None:
     """Make what will hold the container's changes: an upper directory, or the whole tree."""
-    privileged = os.geteuid() == 0
+    privileged = can_own()
     disk = Disk(privileged=privileged, devices=privileged and overlay, keep_usable=not (privileged or overlay))
     tree = store.tree(layers)
     with store_errors("the container's file system cannot be made"):

@@ -15,15 +15,16 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from msgspec import Struct
 
-from dockersim.content.disk import told_plainly
+from dockersim.content.disk import write_whole
 from dockersim.digest import Digest, sha256
 from dockersim.dockerfile import NO_RULES, Decision, IgnoreRules
-from dockersim.errors import ContextError
+from dockersim.errors import ContextError, StoreError
 from dockersim.filesystem import Entry, Kind, LayerEntry, Tree
 
 _RACY_NS = 50_000_000
@@ -121,11 +122,8 @@ class Context:
         if self._index_file is None or not self._dirty or self._known is None:
             return
         rows = {path: [*known.stamp, known.digest] for path, known in self._known.items()}
-        draft = self._index_file.with_name(f"{self._index_file.name}.{os.getpid()}")
-        with told_plainly("write", self._index_file):
-            self._index_file.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps(rows, separators=(",", ":")))
-            draft.replace(self._index_file)
+        with suppress(StoreError):  # where nothing can be kept, the store says so when it keeps the layer
+            write_whole(self._index_file, json.dumps(rows, separators=(",", ":")).encode())
         self._dirty = False
 
     # ------------------------------------------------------------ reading

@@ -14,7 +14,8 @@ from dockersim.digest import DiffID
 from dockersim.errors import ContentError
 from dockersim.filesystem import Entry, Kind, Node
 from dockersim.filesystem.tree import Inode
-from dockersim.snapshots.disk import Contents, Disk, is_root, store_errors
+from dockersim.sandbox.owners import can_own
+from dockersim.snapshots.disk import Contents, Disk, store_errors
 
 _CHUNK = 1 << 20
 
@@ -41,7 +42,7 @@ class _Layout:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._disk = Disk(privileged=is_root())
+        self._disk = Disk(privileged=can_own())
         self._nothing = Contents(_NoLayers())
         self._first: dict[Inode, str] = {}
 

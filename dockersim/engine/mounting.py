@@ -26,6 +26,7 @@ from dockersim.engine.sources import LayersOrigin, Origin, mounted_node
 from dockersim.errors import BuildError
 from dockersim.locks import lock, try_lock
 from dockersim.sandbox import BindMount, TmpfsMount
+from dockersim.sandbox.owners import can_own
 from dockersim.snapshots.disk import delete, store_errors
 from dockersim.solver import RunMount
 
@@ -226,7 +227,7 @@ def _below(kept: Path, path: str) -> Path:
 def _give(path: Path, uid: int, gid: int) -> None:
     """Give a path its owner, where the disk of this user can hold one."""
     # Deviation: where dockersim does not run as root, uid= and gid= of a mount are left out: root owns the files.
-    if os.geteuid() == 0:
+    if can_own():
         mode = path.stat().st_mode & 0o7777
         os.chown(path, uid, gid)
         path.chmod(mode)

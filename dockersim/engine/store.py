@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockersim.content import ContentStore, Database, LayerStore
-from dockersim.content.disk import told_plainly
 from dockersim.digest import DiffID
 from dockersim.engine.files import Files
 from dockersim.engine.records import StepRecords
@@ -84,19 +83,6 @@ def default_root(environment: Mapping[str, str]) -> Path:
     from platformdirs import user_data_dir
 
     return Path(user_data_dir("dockersim", appauthor=False))
-
-
-def scratch_place(environment: Mapping[str, str]) -> Path:
-    """Find where demos and lessons make their directories: among temporary files, or without a /tmp in the root."""
-    import tempfile  # as most commands need none
-
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError:
-        place = default_root(environment) / "scratch"
-        with told_plainly("make", place):
-            place.mkdir(parents=True, exist_ok=True)
-        return place
 
 
 def check_root(root: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from dockersim.cli.lessons import lessons_folder
 from dockersim.engine import Engine
-from dockersim.engine.store import scratch_place
+from dockersim.engine.scratch import scratch_directory
 from dockersim.errors import DockersimError
 from dockersim.locks import try_lock
 from dockersim.registry import stop
@@ -82,13 +82,12 @@ class Scratch:
 def scratch(app: str = "flask-app", within: Path | None = None) -> Scratch:
     """Begin a lesson: an empty root for the magics, and a copy of the lessons' folder ``app`` to work in.
 
-    ``within`` is the directory to make both in; None takes the one for temporary files, or where there is none the
-    root that commands share.
+    ``within`` is the directory to make both in; None takes one that is fit for it.
 
     Running it again begins anew; what an earlier run left behind, also in a kernel that was killed, is swept away.
     Sets DOCKERSIM_HOME and the working directory of this process.
     """
-    within = within or scratch_place(_environment())
+    within = within or _within()
     _sweep(within)
     place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=within))
     lock = _lock(place)
@@ -102,11 +101,10 @@ def scratch(app: str = "flask-app", within: Path | None = None) -> Scratch:
     return lesson
 
 
-def _environment() -> dict[str, str]:
-    """Give the environment with the root as it was before a lesson that is still open has set its own."""
+def _within() -> Path:
+    """Find where lessons can be; a kernel that has begun one stays where that is."""
     place = Path(os.environ.get("DOCKERSIM_HOME", "")).parent
-    own = {"DOCKERSIM_HOME": str(place.parent.parent)} if place.name.startswith(_PREFIX) else {}
-    return {**os.environ, **own}
+    return place.parent if place.name.startswith(_PREFIX) else scratch_directory(os.environ)
 
 
 # ---------------------------------------------------------------- leaving

@@ -40,7 +40,7 @@ from dockersim.sandbox.contract import (
     Stream,
     TmpfsMount,
 )
-from dockersim.sandbox.ladder import ORDER, choose, known_rungs, stand_on
+from dockersim.sandbox.ladder import ORDER, best, choose, known_rungs, stand_on
 from dockersim.sandbox.nothing import check_can_run
 from dockersim.sandbox.passthrough import Passthrough, host_environment
 
@@ -65,6 +65,7 @@ __all__ = [
     "Stdio",
     "Stream",
     "TmpfsMount",
+    "best",
     "check_can_run",
     "choose",
     "host_environment",

@@ -14,7 +14,8 @@ import msgspec
 from dockersim.errors import SandboxError
 from dockersim.sandbox.contract import Rung, RungName, Sandbox
 from dockersim.sandbox.nothing import NoSandbox
-from dockersim.sandbox.reasons import process_status, settings
+from dockersim.sandbox.owners import can_own, process_status, user_maps
+from dockersim.sandbox.reasons import settings
 
 ORDER: tuple[RungName, ...] = ("namespaces", "userns", "chroot", "proot", "none")
 
@@ -36,11 +37,20 @@ def choose(name: str | None, scratch: Path) -> Sandbox:
         raise SandboxError(f"no sandbox is called {name}", hint=f"choose one of {', '.join(ORDER)}")
     rungs = known_rungs(scratch)
     if name is None:
-        return stand_on(next(rung for rung in rungs if rung.works), scratch)
+        return stand_on(best(rungs), scratch)
     rung = next(rung for rung in rungs if rung.name == name)
     if not rung.works:
         raise SandboxError(f"the sandbox {name} does not work here: {rung.because}", hint=rung.remedy)
     return stand_on(rung, scratch)
+
+
+def best(rungs: tuple[Rung, ...]) -> Rung:
+    """Give the highest of ``rungs`` that works.
+
+    Root takes an ordinary user's namespace last of all: nobody is in it who could own what root's disk gives to others.
+    """
+    working = (rung for rung in rungs if rung.works)
+    return min(working, key=lambda rung: (rung.name == "none", rung.name == "userns" and can_own()))
 
 
 def stand_on(rung: Rung, scratch: Path) -> Sandbox:
@@ -92,7 +102,7 @@ def _key(scratch: Path) -> list[str]:
         boot = ""
     user = str(os.geteuid()) if hasattr(os, "geteuid") else ""
     here = [boot, user, sys.version, sys.executable, platform.release(), shutil.which("proot") or "", str(scratch)]
-    return [*here, *process_status().values(), *settings(), _version()]
+    return [*here, *process_status().values(), *user_maps(), *settings(), _version()]
 
 
 def _version() -> str:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from glob import glob
 from pathlib import Path
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -30,8 +31,11 @@ from dockersim.sandbox.contract import (
 )
 from dockersim.sandbox.deviations import DEVIATIONS, NO_DEVICES
 from dockersim.sandbox.ladder import ORDER, stand_on
+from dockersim.sandbox.owners import can_own, knows_all_users
 from dockersim.sandbox.reasons import (
+    FEW_USERS,
     NO_EXECUTION,
+    NO_OWNERS,
     NO_PLACE,
     NO_PROC,
     NO_PROOT,
@@ -82,6 +86,8 @@ def _missing(name: RungName, scratch: Path) -> str:
         return NO_PROC
     if name in ("namespaces", "chroot") and os.geteuid() != 0:
         return NOT_ROOT
+    if name in ("namespaces", "chroot") and not can_own():
+        return NO_OWNERS if knows_all_users() else FEW_USERS
     if name == "proot" and shutil.which("proot") is None:
         return NO_PROOT
     if not _can_write(scratch):
@@ -131,7 +137,9 @@ def _complaint(rung: Rung, scratch: Path) -> str:
     programs = _needed_files() if rung.name == "chroot" else _PROGRAMS
     trial = _TRIAL if rung.name == "proot" else f"{_TRIAL} && {_DROP}"
     mounts = tuple(BindMount(Path(path), path) for path in programs if Path(path).exists())
-    process = ProcessSpec(("/bin/sh", "-c", trial), {"PATH": "/usr/bin:/bin"}, mounts=mounts)
+    command = ("/bin/sh", "-c", trial)
+    network: Literal["host", "none"] = "none" if rung.name in ("namespaces", "userns") else "host"  # as of containers
+    process = ProcessSpec(command, {"PATH": "/usr/bin:/bin"}, mounts=mounts, network=network)
     with tempfile.TemporaryDirectory(prefix="probe-", dir=scratch, ignore_cleanup_errors=True) as place:
         root = _lay_out(Path(place), overlay=rung.overlay)
         try:

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dockersim.sandbox.contract import RungName
+from dockersim.sandbox.owners import NEEDED as _OWNING
+from dockersim.sandbox.owners import lacking, process_status
 
 NOT_LINUX = "this is not Linux"
 NO_PROC = "there is no /proc here, by which processes are looked at"
 NOT_ROOT = "you are not root"
+FEW_USERS = "files cannot be given to others: this root is one of a user namespace that knows only a few users"
+NO_OWNERS = "files cannot be given to others"
 NO_PROOT = "the program proot is not installed"
 NO_PLACE = "nothing can be written where dockersim keeps its files"
 NO_EXECUTION = "programs may not be executed where dockersim keeps its files (noexec)"
@@ -50,15 +54,16 @@ _SETTINGS: tuple[tuple[str, str, RungName, str, str], ...] = (
         "set kernel.yama.ptrace_scope below 3 in /etc/sysctl.d and restart the machine",
     ),
 )
-_CAPABILITIES = {"CHOWN": 0, "SETGID": 6, "SETUID": 7, "SYS_CHROOT": 18, "SYS_ADMIN": 21}  # capabilities(7)
-_NEEDED: dict[RungName, tuple[str, ...]] = {
-    "namespaces": ("SYS_ADMIN", "CHOWN", "SETUID", "SETGID"),
-    "chroot": ("SYS_CHROOT", "CHOWN", "SETUID", "SETGID"),
+_SWITCHING = {"SETUID": 7, "SETGID": 6}  # capabilities(7)
+_NEEDED: dict[RungName, dict[str, int]] = {
+    "namespaces": {"SYS_ADMIN": 21, "NET_ADMIN": 12} | _OWNING | _SWITCHING,
+    "chroot": {"SYS_CHROOT": 18} | _OWNING | _SWITCHING,
 }
 _KNOWN = {
     NOT_LINUX: "",
     NO_PROC: "mount -t proc proc /proc, as root; or start the container around this as usual, with a /proc",
     NOT_ROOT: "run it as root; or use the best rung that works",
+    FEW_USERS: "map a whole range of users into it, as podman does with /etc/subuid; or use the best rung that works",
     NO_PLACE: "set DOCKERSIM_HOME to a directory that you may write to",
     NO_EXECUTION: "set DOCKERSIM_HOME to a directory on another file system",
     NO_PROOT: "install it: apt install proot, dnf install proot, or conda install -c conda-forge proot",
@@ -90,31 +95,19 @@ def explain(name: RungName, complaint: str, status: Mapping[str, str] | None = N
 
 def _of_process(name: RungName, complaint: str, status: Mapping[str, str]) -> tuple[str, str]:
     """Look for the reason in what this process may do."""
-    has = int(status.get("CapEff", "0"), 16)
-    lacking = [f"CAP_{needed}" for needed in _NEEDED.get(name, ()) if not has >> _CAPABILITIES[needed] & 1]
-    if lacking:
-        return f"root lacks {', '.join(lacking)} here, as in a container", _REMEDIES[name]
+    missing = lacking(_NEEDED.get(name, {}), status)
+    if missing:
+        return f"root lacks {', '.join(missing)} here, as in a container", _REMEDIES[name]
     first = complaint.removeprefix(_BEGINNING).partition("\n")[0]
     if "/proc" in first and "mount" in first:
         return first, "start the container around this with --security-opt systempaths=unconfined"
     refused = "not permitted" in complaint and status.get("Seccomp") == "2"
     if refused and name == "proot" and "ptrace" in complaint:
         return _FILTERED.format(what="trace a process"), _REMEDIES[name]
-    if refused and "unshare" in complaint:
+    if refused and ("unshare" in complaint or "pivot_root" in complaint):
         remedy = "start it with --security-opt seccomp=unconfined, or in Kubernetes with seccompProfile Unconfined"
         return _FILTERED.format(what="make namespaces"), remedy
     return first, _REMEDIES.get(name, "")
-
-
-def process_status() -> dict[str, str]:
-    """Tell what this process may do, as the kernel says it (proc(5), status); empty where there is no such file."""
-    wanted = ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return {}
-    pairs = (line.partition(":")[::2] for line in lines)
-    return {name: value.strip() for name, value in pairs if name in wanted}
 
 
 def settings() -> list[str]:

@@ -31,9 +31,10 @@ from dockersim.digest import DiffID
 from dockersim.errors import DockersimError, StoreError
 from dockersim.filesystem import Entry, Kind, LayerEntry, Tree, Whiteout, layer_between, layer_from
 from dockersim.sandbox.contract import DirectoryRoot
+from dockersim.sandbox.owners import can_own
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors
+from dockersim.snapshots.disk import Disk, delete, open_file, store_errors
 from dockersim.snapshots.layout import Layout
 from dockersim.snapshots.ledger import NOTHING_RECORDED, Ledger
 from dockersim.snapshots.scan import read_written, scan
@@ -77,10 +78,10 @@ class CopySnapshotter:
     """Keeps plain directories below ``root`` and moves them from step to step."""
 
     def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
-        can_own = is_root() if privileged is None else privileged
+        owns = can_own() if privileged is None else privileged
         self._root = f"{root}/slots"
         self._source = source
-        self._disk = Disk(privileged=can_own, keep_usable=not can_own, devices=False)
+        self._disk = Disk(privileged=owns, keep_usable=not owns, devices=False)
         self._chains = Chains(source)
         self._active: dict[SnapshotKey, _Slot] = {}
         self._known: dict[str, _State] = {}  # what was read last, as reading it takes as long as the scan

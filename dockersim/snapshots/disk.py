@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from dockersim.digest import DiffID, Digest
 from dockersim.errors import ContentError, StoreError
 from dockersim.filesystem import Entry, Kind
+from dockersim.sandbox.owners import can_own
 
 CHUNK = 1 << 20
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -38,11 +39,6 @@ KINDS = {
 }
 """What scanning finds; sockets are left out, as in containerd: a socket file without its program means
 nothing."""
-
-
-def is_root() -> bool:
-    """Tell whether this process may give files to others, and make devices; on Windows nobody may."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 class TarSource(Protocol):
@@ -334,7 +330,7 @@ def _delete_folder(path: str) -> None:
 
     An image may hold a path of two thousand parts, and a command makes deeper ones: no recursion gets to their end.
     """
-    if not is_root():
+    if not can_own():
         os.chmod(path, 0o700)
     top = os.open(path, _FOLDER)
     try:
@@ -373,6 +369,6 @@ def _delete_files(folder: int) -> list[str]:
     for name, is_folder in items:
         if not is_folder:
             os.unlink(name, dir_fd=folder)
-        elif not is_root():
+        elif not can_own():
             os.chmod(name, 0o700, dir_fd=folder)  # an ordinary user may have made it so that he may not write there
     return [name for name, is_folder in items if is_folder]

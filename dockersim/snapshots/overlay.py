@@ -25,9 +25,10 @@ from dockersim.digest import DiffID, chain_id, hex_of
 from dockersim.errors import StoreError
 from dockersim.filesystem import Entry, LayerEntry, Tree, layer_from
 from dockersim.sandbox.contract import OverlayRoot
+from dockersim.sandbox.owners import can_own
 from dockersim.snapshots.chain import Chains
 from dockersim.snapshots.contract import Changes, LayerSource, SnapshotKey
-from dockersim.snapshots.disk import Disk, delete, is_root, open_file, store_errors, try_rename
+from dockersim.snapshots.disk import Disk, delete, open_file, store_errors, try_rename
 from dockersim.snapshots.layout import (
     Layout,
     is_self_contained,
@@ -63,7 +64,7 @@ class OverlaySnapshotter:
     def __init__(self, root: Path, source: LayerSource, *, privileged: bool | None = None) -> None:
         self._root = str(root)
         self._source = source
-        self._disk = Disk(privileged=is_root() if privileged is None else privileged)
+        self._disk = Disk(privileged=can_own() if privileged is None else privileged)
         self._chains = Chains(source)
         self._active: dict[SnapshotKey, _Active] = {}
         self._is_ready = False

@@ -63,6 +63,9 @@ from dockersim.solver.requests import (
 
 Solver: TypeAlias = Generator["Event | Request", "Outcome | None", "BuildFinished"]
 
+_KILLED = 137
+"""128 and the number of SIGKILL: what shells give for a command that was killed."""
+
 
 class _Stage(Struct):
     """How far one stage has come: its layers, the key of its last step, and its size in bytes.
@@ -242,7 +245,8 @@ def _fail(
     if result.layer is not None:
         failed.layers = (*stage.layers, result.layer)
     yield _finished(step, State.ERROR, decision, result, failed, message)
-    raise RunFailed(message, result.exit_code or 0, at=step.at)
+    hint = "it was killed (SIGKILL), as the kernel does when memory runs out" if result.exit_code == _KILLED else ""
+    raise RunFailed(message, result.exit_code or 0, at=step.at, hint=hint)
 
 
 def _shared(key: CacheKey, twin: StepPlan) -> CacheDecision:

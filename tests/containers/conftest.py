@@ -140,6 +140,12 @@ def isolated(place: Path) -> Iterator[World]:
 
 
 @pytest.fixture
+def sharing(place: Path) -> Iterator[World]:
+    """A world whose containers share this machine's network."""
+    yield from _world("proot", place)
+
+
+@pytest.fixture
 def best(place: Path) -> Iterator[World]:
     """A world on the best rung; for what does not depend on it."""
     yield from _world(next(rung.name for rung in _RUNGS.values() if rung.works), place)

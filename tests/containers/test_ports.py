@@ -124,6 +124,17 @@ def test_second_container_on_a_port(world: World) -> None:
     assert world.containers.get(world.start("sleep 1000", publish=publish)).ports == publish
 
 
+def test_a_stranger_has_the_port_inside(sharing: World) -> None:
+    """The container would not get its port, and the published one would show the page of the stranger."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        inside = other.getsockname()[1]
+        with pytest.raises(StartFailed, match=f"port {inside} of the container is taken: .*; stop that, or let"):
+            sharing.start("sleep 1000", publish=(Publish("127.0.0.1", 0, inside),))
+    assert sharing.folders() == []
+
+
 def test_much_both_ways_at_once(best: World) -> None:
     """An echo server that is sent megabytes while it answers: neither side may wait for the other to be done."""
     name = best.start("while :; do nc -l -p 8000 -e cat; done", publish=(Publish("127.0.0.1", 0, 8000),))

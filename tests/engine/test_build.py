@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from dockersim.errors import (
     ImageNotFound,
     RunFailed,
     SandboxError,
+    StoreError,
 )
 from dockersim.filesystem import What
 from dockersim.solver import OutputWritten, State, Verdict
@@ -92,6 +94,17 @@ def test_any_two_steps_can_be_compared(engine: Engine, context: Path) -> None:
     paths = {change.path for change in steps[4].diff(steps[2])}
     assert {"app/app.py", "app/said"} <= paths
     assert steps[4].diff(steps[4]) == ()
+
+
+def test_a_root_that_cannot_be_made(context: Path) -> None:
+    time.sleep(0.1)  # the digest of a file that is younger is not kept
+    with pytest.raises(StoreError, match=r"cannot make .*/proc/no"):
+        Engine("/proc/no").build(context, text="FROM scratch\nCOPY app.py /\n").finish()
+
+
+def test_a_killed_command_says_what_kills(engine: Engine, context: Path) -> None:
+    with pytest.raises(RunFailed, match=r"exit code: 137; it was killed \(SIGKILL\), as the kernel does when memory"):
+        engine.build(context, text="FROM busybox\nRUN exit 137\n").finish()
 
 
 def test_a_failing_step_can_be_looked_at_and_repaired(engine: Engine, context: Path) -> None:

@@ -48,6 +48,12 @@ def test_a_lesson_has_a_root_and_a_folder_with_the_app(place: Path) -> None:
     assert str(place) not in repr(lesson)
 
 
+def test_beginning_again_stays_where_the_lesson_was(place: Path) -> None:
+    """A lesson's own root is DOCKERSIM_HOME from then on; the next is beside it, not in it."""
+    first = scratch(within=place / ".").engine.root.parent
+    assert scratch().engine.root.parent.parent == first.parent
+
+
 def test_beginning_again_leaves_nothing_of_the_run_before(place: Path) -> None:
     lesson = scratch(within=place)
     lesson.engine.build(".", tags=["mine"], text="FROM scratch\nCOPY app.py /\n").finish()

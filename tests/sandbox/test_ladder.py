@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dockersim.errors import SandboxError
 from dockersim.sandbox import (
@@ -18,13 +19,16 @@ from dockersim.sandbox import (
     BindMount,
     DirectoryRoot,
     ProcessSpec,
+    Rung,
+    best,
     choose,
     host_environment,
     known_rungs,
 )
 from dockersim.sandbox.inside.seccomp import FORBIDDEN, program, program_for_proot
+from dockersim.sandbox.owners import can_own, process_status
 from dockersim.sandbox.passthrough import CERTIFICATES
-from dockersim.sandbox.reasons import explain, process_status
+from dockersim.sandbox.reasons import explain
 
 from .box import Box
 
@@ -74,6 +78,13 @@ def test_unknown_rung(place: Path) -> None:
         choose("moon", place)
 
 
+def test_root_passes_a_namespace_of_one_user_over() -> None:
+    working = [Rung(name, works=name != "namespaces") for name in ORDER]
+    for expected in ("chroot", "proot", "userns", "none") if can_own() else ORDER[1:]:
+        assert best(tuple(working)).name == expected
+        working = [replace(rung, works=rung.works and rung.name != expected) for rung in working]
+
+
 def test_none_says_what_to_do(place: Path) -> None:
     with pytest.raises(SandboxError, match=r"commands cannot be run on this machine: make all; run .* replay"):
         choose("none", place).run(DirectoryRoot(place), ProcessSpec(("make", "all")), lambda *_: None)
@@ -88,14 +99,18 @@ def test_refusal_comes_with_a_remedy(name: str) -> None:
 
 _PLAIN_DOCKER = {"CapEff": "00000000a80425fb", "Seccomp": "2"}
 _PODMAN = {"CapEff": "00000000800405fb", "Seccomp": "2"}
-_NO_SETUID = {"CapEff": "0000000000040001"}
+_NO_SETUID = {"CapEff": "000000008004000b"}
 _POD = {"CapEff": "0000000000000000", "Seccomp": "2"}
+_SYS_ADMIN = {"CapEff": "00000000a82435fb", "Seccomp": "2"}
+_WITHOUT_NET_ADMIN = {"CapEff": "00000000a82425fb", "Seccomp": "0"}
 
 
 @pytest.mark.parametrize(
     ("name", "complaint", "status", "because"),
     [
-        ("namespaces", "unshare: Operation not permitted", _PLAIN_DOCKER, "root lacks CAP_SYS_ADMIN here"),
+        ("namespaces", "unshare: Operation not permitted", _PLAIN_DOCKER, "root lacks CAP_SYS_ADMIN, CAP_NET"),
+        ("namespaces", "pivot_root: Operation not permitted", _SYS_ADMIN, "lets nobody make namespaces"),
+        ("namespaces", "ioctl: Operation not permitted", _WITHOUT_NET_ADMIN, "root lacks CAP_NET_ADMIN here"),
         ("chroot", "setgroups: Operation not permitted", _NO_SETUID, "root lacks CAP_SETUID, CAP_SETGID"),
         ("userns", "unshare: Operation not permitted", _POD, "lets nobody make namespaces"),
         ("proot", "proot error: ptrace(TRACEME): Operation not permitted\nfatal", _POD, "lets nobody trace a process"),

@@ -35,10 +35,11 @@ from dataclasses import replace
 from tests.profiles import PROFILES, become
 profile = PROFILES[sys.argv[2]]
 dropped = {int(number) for number in sys.argv[3].split(",") if number}
-become(replace(profile, capabilities=tuple(set(profile.capabilities) - dropped)))
+has = range(41) if profile.capabilities is None else profile.capabilities
+become(replace(profile, capabilities=tuple(set(has) - dropped)))
 os.execv(sys.argv[4], sys.argv[4:])
 """
-CHOWN, SETGID, SETUID = 0, 6, 7  # capabilities(7)
+CHOWN, DAC_OVERRIDE, SETGID, SETUID, NET_ADMIN = 0, 1, 6, 7, 12  # capabilities(7)
 
 # A /dev like docker's but for what is left out of it.
 _DEV_WITHOUT_SHM = """
@@ -64,7 +65,13 @@ MACHINES = {
 
 
 def _rungs(
-    place: Path, prepare: str, profile: str = "pod", *, without: tuple[int, ...] = (), scratch: str = ""
+    place: Path,
+    prepare: str,
+    profile: str = "pod",
+    *,
+    without: tuple[int, ...] = (),
+    scratch: str = "",
+    around: tuple[str, ...] = (),
 ) -> dict[str, list[str]]:
     """Tell what the probe finds on ``profile`` (tests/profiles.py) after ``prepare`` was done to its file system."""
     python = python_for_everybody()
@@ -74,7 +81,7 @@ def _rungs(
     subprocess.run(["chmod", "-R", "a+rX", str(place)], check=True)
     dropped = ",".join(map(str, without))
     ran = subprocess.run(
-        ["unshare", "-m", "sh", "-e", "-c", f'{prepare.format(place=place)}\nexec "$@"', "sh",
+        [*around, "unshare", "-m", "sh", "-e", "-c", f'{prepare.format(place=place)}\nexec "$@"', "sh",
          sys.executable, "-c", _BECOME, str(_PROJECT), profile, dropped,
          python, "-c", _PROGRAM, scratch or str(place / "scratch")],
         cwd="/", env=os.environ | {"PYTHONPATH": f"{place / 'code'}:{Path(pytest.__file__).parents[1]}"},
@@ -153,3 +160,23 @@ def test_root_who_may_not_become_anybody(place: Path, without: tuple[int, ...], 
     found = _rungs(place, ":", "container", without=without)
     assert found["chroot"][:2] == ["False", f"root lacks {named} here, as in a container"]
     assert found["proot"][0] == "True", found
+
+
+def test_root_who_may_not_own_everything(place: Path) -> None:
+    found = _rungs(place, ":", "container", without=(DAC_OVERRIDE,))
+    assert found["chroot"][:2] == ["False", "root lacks CAP_DAC_OVERRIDE here, as in a container"]
+
+
+def test_root_whose_containers_could_have_no_network(place: Path) -> None:
+    """As with --cap-add SYS_ADMIN and no seccomp profile: a RUN would do, but no container."""
+    found = _rungs(place, ":", "root", without=(NET_ADMIN,))
+    assert found["namespaces"][:2] == ["False", "root lacks CAP_NET_ADMIN here, as in a container"]
+
+
+def test_root_of_a_namespace_with_one_user(place: Path) -> None:
+    """As after ``unshare -r``: files can be given to nobody, so an image is laid out as by an ordinary user."""
+    place.chmod(0o755)
+    found = _rungs(place, ":", "root", around=("unshare", "-U", "-r"))
+    assert found["namespaces"][0] == found["chroot"][0] == "False"
+    assert "knows only a few users" in found["namespaces"][1]
+    assert found["userns"][0] == "True", found

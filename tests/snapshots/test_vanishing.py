@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from dockersim.filesystem import Entry, Kind, Tree
-from dockersim.snapshots.disk import Disk, is_root
+from dockersim.sandbox.owners import can_own
+from dockersim.snapshots.disk import Disk
 from dockersim.snapshots.scan import read_written, scan
 
 CHURN = """
@@ -30,7 +31,7 @@ while True:
 
 def read(root: Path, found: list[tuple[str, os.stat_result]]) -> set[str]:
     before = Tree.EMPTY.apply([Entry("stays", Kind.FILE), Entry("file", Kind.FILE)])
-    written = read_written(Disk(privileged=is_root()), str(root), found, before, overlay=False)
+    written = read_written(Disk(privileged=can_own()), str(root), found, before, overlay=False)
     return {entry.path for entry in written}
 
 

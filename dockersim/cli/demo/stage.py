@@ -19,7 +19,7 @@ from msgspec import Struct
 from dockersim.cli.demo.story import Story
 from dockersim.cli.lessons import lessons_folder
 from dockersim.engine import Build, Engine, replay
-from dockersim.engine.store import scratch_place
+from dockersim.engine.scratch import scratch_directory
 from dockersim.errors import DockersimError
 
 _STOP_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Stage:
     @classmethod
     def set_up(cls, story: Story, sandbox: str | None = None) -> Stage:
         """Make the directory, with the app of the lessons in it; commands stand on the rung ``sandbox``."""
-        stage = cls(story, Path(tempfile.mkdtemp(prefix="dockersim-demo-", dir=scratch_place(os.environ))))
+        stage = cls(story, Path(tempfile.mkdtemp(prefix="dockersim-demo-", dir=scratch_directory(os.environ))))
         stage.sandbox = sandbox
         shutil.copytree(lessons_folder() / "flask-app", stage.app)
         stage.traces.mkdir()
