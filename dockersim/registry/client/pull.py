@@ -95,7 +95,7 @@ def pull(
 
 def entry_of(client: RegistryClient, name: Reference, entry: Descriptor, content: ContentStore) -> bytes:
     """Give a manifest, or an index, that an index lists; it is fetched unless it is here."""
-    here = content.keep(entry.digest)
+    here = content.keep(entry.digest, entry.size)
     data = content.read(entry.digest) if here else client.fetch_manifest(name.repository, entry.digest)[1]
     if len(data) != entry.size:
         raise ContentError(f"manifest {entry.digest} has {len(data)} bytes, its index says {entry.size}")
@@ -107,7 +107,7 @@ def _fetch_config(client: RegistryClient, name: Reference, manifest: Manifest, c
         raise ContentError(f"{name.familiar()} is not an image but an artifact: {manifest.config.media_type}")
     if manifest.config.size > LARGEST_CONFIG:
         raise ContentError(f"the config of {name.familiar()} has {manifest.config.size} bytes, too many for a config")
-    if not content.keep(manifest.config.digest):
+    if not content.keep(manifest.config.digest, manifest.config.size):
         with content.writer() as blob:
             for _ in client.fetch_blob(name.repository, manifest.config, blob):
                 pass
@@ -127,7 +127,7 @@ def _pull_layer(
         return
     if layer.media_type not in media_types.LAYERS | media_types.FOREIGN_LAYERS:
         raise ContentError(f"layer {layer.digest} of {name.familiar()} has an unknown media type: {layer.media_type}")
-    if not content.keep(layer.digest):
+    if not content.keep(layer.digest, layer.size):
         yield from fetch_layer(client, name, diff_id, layer, content)
     layers.add_blob(layer, diff_id)
     yield LayerPulled(diff_id, layer.digest, layer.size)
