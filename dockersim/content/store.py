@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from dockersim.digest import Digest, hex_of, parse_digest, sha256
 from dockersim.errors import ContentError, StoreError
 from dockersim.oci import LARGEST_DOCUMENT, LAYOUT_FILE, LAYOUT_JSON, Index
 
+EMPTY = sha256(b"")
 _CHUNK = 1 << 20
 _STALE_SECONDS = 60.0
 """How long a half-written file is kept: until its writer has locked it, it looks abandoned."""
@@ -49,9 +51,9 @@ class ContentStore:
         return self._blobs / hex_of(digest)
 
     def has(self, digest: str) -> bool:
-        """Say whether the blob is here."""
-        # os.path's test, since Path's raises where a folder above may not be entered.
-        return os.path.isfile(self.path(digest))
+        """Say whether the blob is here. An empty file is none: a power cut leaves such (see ``Ingest.commit``)."""
+        length = _length(self.path(digest))
+        return length > 0 or (length == 0 and digest == EMPTY)
 
     def size(self, digest: str) -> int:
         """Return the size of a blob in bytes; raise ContentError if it is not here."""
@@ -75,7 +77,7 @@ class ContentStore:
     def put(self, data: bytes) -> Digest:
         """Store ``data`` and return its digest. Repeatable."""
         digest = sha256(data)
-        if not self.keep(digest):
+        if not self.keep(digest, len(data)):
             with self.ingest() as ingest:
                 ingest.file.write(data)
                 ingest.commit(digest)
@@ -106,9 +108,12 @@ class ContentStore:
         finally:
             path.unlink(missing_ok=True)
 
-    def keep(self, digest: str) -> bool:
-        """Say whether the blob is here, and if so make it young, so that no sweep takes it now."""
-        if not self.has(digest):
+    def keep(self, digest: str, size: int | None = None) -> bool:
+        """Say whether the blob is here, and if so make it young, so that no sweep takes it now.
+
+        Whoever knows its ``size`` is not told of one that a power cut has shortened, and can write it anew.
+        """
+        if not self.has(digest) or size not in (None, _length(self.path(digest))):
             return False
         with self.sharing():
             return self.touch(digest)
@@ -232,7 +237,7 @@ class Ingest:
         may leave a blob that ``verify`` refuses. Waiting for the disk here would cost more than many a step.
         """
         self.file.flush()
-        if self._store.keep(digest):
+        if self._store.keep(digest, os.fstat(self.file.fileno()).st_size):
             return
         self.file.close()  # Windows moves no open file
         with self._store.sharing(), told_plainly("write to", self._path.parent):
@@ -300,6 +305,15 @@ def copy(source: BinaryIO, blob: BlobWriter) -> None:
     """Copy a stream to its end into a blob."""
     while chunk := source.read(_CHUNK):
         blob.write(chunk)
+
+
+def _length(path: Path) -> int:
+    """Tell the bytes of a file, -1 if it is not here, or in a folder that may not be entered."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 def _check(expected: str, found: str) -> None:

@@ -131,17 +131,16 @@ class ImageStore:
         raise ImageNotFound(f"No such image: {shown}", hint="dockersim images lists those that are here")
 
     def has(self, name_or_id: str) -> bool:
-        """Say whether ``get`` would find something."""
+        """Say whether ``get`` would find something; an image whose documents are damaged it does not."""
         try:
             self.find(name_or_id)
-        except (ImageNotFound, InvalidReference):
+        except (ImageNotFound, InvalidReference, ContentError):
             return False
         return True
 
     def list(self) -> tuple[Image, ...]:
         """Return all images, dangling ones too, latest built first."""
-        images = [self._image(row) for row in self._rows("1")]
-        return tuple(sorted(images, key=lambda image: (moment(image.created), image.id), reverse=True))
+        return tuple(sorted(self._readable(), key=lambda image: (moment(image.created), image.id), reverse=True))
 
     def index_of(self, name_or_id: str) -> Descriptor | None:
         """Give the index that a name stands for, None for one that stands for a single image."""
@@ -218,7 +217,7 @@ class ImageStore:
         """
         self.content.prepare()
         with locked(self.content.root / "index.lock"):
-            manifests = [entry for row in self._rows("1") for entry in self._index_entries(self._image(row))]
+            manifests = [entry for image in self._readable() for entry in self._index_entries(image)]
             write_whole(self.content.root / "index.json", Index(tuple(manifests)).to_json())
 
     def _record(
@@ -271,6 +270,17 @@ class ImageStore:
         yield from others.values()
         if not listed and not others:
             yield image.descriptor
+
+    def _readable(self) -> Iterator[Image]:
+        """Go through the images but for those whose documents are damaged: one must not take all others away.
+
+        Whoever asks for such an image by its name is told.
+        """
+        for row in self._rows("1"):
+            try:
+                yield self._image(row)
+            except ContentError:
+                continue
 
     def _rows(self, condition: str, *parameters: str) -> Rows:
         return self._database.query(f"SELECT id, manifest, layer_sizes FROM image WHERE {condition}", parameters)

@@ -117,6 +117,31 @@ def test_damage_is_found(store: ContentStore) -> None:
             look(digest)
 
 
+@pytest.mark.parametrize("left", [b"", b"hel"], ids=["nothing", "a part"])
+def test_what_a_power_cut_has_shortened_is_written_anew(store: ContentStore, left: bytes) -> None:
+    for write in (lambda: store.put(b"hello"), lambda: _written(store, b"hello")):
+        digest = store.put(b"hello")
+        store.path(digest).chmod(0o644)
+        store.path(digest).write_bytes(left)
+        assert store.has(digest) == bool(left)
+        assert not store.keep(digest, 5)
+        assert write() == digest
+        store.verify(digest)
+        assert store.keep(digest, 5)
+
+
+def _written(store: ContentStore, data: bytes) -> str:
+    with store.writer() as blob:
+        blob.write(data)
+        return blob.commit()
+
+
+def test_the_empty_blob_is_one(store: ContentStore) -> None:
+    assert not store.has(sha256(b""))
+    digest = store.put(b"")
+    assert (store.has(digest), store.keep(digest, 0), store.read(digest)) == (True, True, b"")
+
+
 def test_a_blob_that_is_too_large_is_not_read_into_memory(store: ContentStore) -> None:
     with pytest.raises(ContentError, match="larger than the 3 bytes"):
         store.read(store.put(b"1234"), limit=3)

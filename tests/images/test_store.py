@@ -287,3 +287,20 @@ def test_kill_at_any_moment_leaves_a_store_that_opens(tmp_path: Path) -> None:
     assert sorted(listed) == sorted(name.familiar() for image in images.list() for name in image.names)
     for name in (listed[0], "after:all"):
         assert json.loads(run("skopeo", "inspect", f"oci:{tmp_path}:{name}"))["Architecture"] == ARCHITECTURE
+
+
+@pytest.mark.parametrize("left", [0, 10], ids=["nothing", "a part"])
+@pytest.mark.parametrize("what", ["manifest", "config"])
+def test_an_image_that_a_power_cut_has_damaged_takes_no_other_away(images: ImageStore, what: str, left: int) -> None:
+    damaged, whole = build(images, "app:1", content=b"one"), build(images, "app:2", content=b"two")
+    path = images.content.path(damaged.id if what == "config" else damaged.descriptor.digest)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:left])
+    assert [image.id for image in images.list()] == [whole.id]
+    images.tag("app:2", "app:3")
+    assert names_in_index(images) == ["app:2", "app:3"]
+    assert not images.has("app:1")
+    with pytest.raises(ContentError, match="pull or build the image again"):
+        images.get("app:1")
+    assert build(images, "app:1", content=b"one").id == damaged.id
+    assert {image.id for image in images.list()} == {damaged.id, whole.id}

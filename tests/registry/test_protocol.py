@@ -330,6 +330,20 @@ BAD_MANIFESTS = {
     "rather deep JSON": (nested(DEEPEST_MANIFEST + 1), MANIFEST_TYPE, "MANIFEST_INVALID"),
     "a list": (b"[]", MANIFEST_TYPE, "MANIFEST_INVALID"),
     "not UTF-8": (b"\xff\xfe{}", MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "UTF-16": (manifest().decode().encode("utf-16"), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "a byte order mark": (b"\xef\xbb\xbf" + manifest(), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "layers twice": (manifest()[:-1] + b', "layers": []}', MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "layers to Go only": (manifest(Layers=[{"digest": sha(b"no")}]), MANIFEST_TYPE, "MANIFEST_INVALID"),
+    "layers to Go only, by a long s": (
+        manifest().replace(b'"layers"', '"layer\u017f"'.encode()),
+        MANIFEST_TYPE,
+        "MANIFEST_INVALID",
+    ),
+    "a digest to Go only": (
+        manifest(layers=[{"digest": sha(CONFIG), "Digest": sha(b"no")}]),
+        MANIFEST_TYPE,
+        "MANIFEST_INVALID",
+    ),
     "schema 1": (b'{"schemaVersion": 1}', MANIFEST_TYPE, "MANIFEST_INVALID"),
     "another media type": (manifest(), INDEX_TYPE, "MANIFEST_INVALID"),
     "no manifest's media type": (manifest(), "text/html", "MANIFEST_INVALID"),
@@ -355,6 +369,11 @@ def test_a_bad_manifest_is_refused(http: httpx.Client, why: str) -> None:
     answer = put(http, "v1", data, media_type)
     assert (answer.is_client_error, code(answer)) == (True, expected)
     assert http.get(f"/v2/{REPOSITORY}/manifests/v1").status_code == 404
+
+
+def test_annotations_may_be_called_what_they_like(http: httpx.Client) -> None:
+    upload(http, CONFIG)
+    assert put(http, "v1", manifest(annotations={"Size": "1", "size": "2", "Layers": "3"})).status_code == 201
 
 
 def test_a_manifest_as_deep_as_may_be_is_accepted(http: httpx.Client) -> None:

@@ -349,6 +349,22 @@ def test_a_layer_that_is_damaged_is_not_kept(registry: Hub, tmp_path: Path, dama
     assert not list(there.content.root.glob("ingest/*"))
 
 
+@pytest.mark.parametrize("left", [0, 10], ids=["nothing", "a part"])
+def test_what_a_power_cut_has_shortened_is_fetched_again(registry: Hub, tmp_path: Path, left: int) -> None:
+    manifest, _ = packed(registry, Store(tmp_path / "made"), gzip.compress, media_types.LAYER_GZIP)
+    store = Store(tmp_path / "pulled")
+    pulled(registry, store)
+    (diff_id,) = ImageConfig.from_json(store.content.read(manifest.config.digest)).diff_ids
+    store.content.delete(diff_id)
+    for blob in (manifest.config, *manifest.layers):
+        path = store.content.path(blob.digest)
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:left])
+    pulled(registry, store)
+    for digest in (manifest.config.digest, manifest.layers[0].digest, diff_id):
+        store.content.verify(digest)
+
+
 def test_a_pull_that_nobody_listens_to_any_more_leaves_nothing_half_done(registry: Hub, tmp_path: Path) -> None:
     made, there = Store(tmp_path / "made"), Store(tmp_path / "there")
     manifest = made.image(*({f"file{number}": bytes([number]) * 5_000_000} for number in range(4)))

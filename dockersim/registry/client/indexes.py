@@ -83,7 +83,7 @@ def _pull_blob(
     client: RegistryClient, name: Reference, blob: Descriptor, content: ContentStore
 ) -> Generator[PullEvent, None, None]:
     shown = DiffID(Digest(blob.digest))
-    if content.keep(blob.digest):
+    if content.keep(blob.digest, blob.size):
         yield LayerExists(shown, blob.digest, blob.size)
         return
     yield LayerPreparing(shown, blob.digest, blob.size)

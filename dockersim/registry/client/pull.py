@@ -102,16 +102,16 @@ def pull(
 
 def entry_of(client: RegistryClient, name: Reference, entry: Descriptor, content: ContentStore) -> bytes:
     """Give a manifest, or an index, that an index lists; it is fetched unless it is here."""
-    here = _is_here(content, entry.digest)
+    here = _is_here(content, entry)
     data = content.read(entry.digest) if here else client.fetch_manifest(name.repository, entry.digest)[1]
     if len(data) != entry.size:
         raise ContentError(f"manifest {entry.digest} has {len(data)} bytes, its index says {entry.size}")
     return data
 
 
-def _is_here(content: ContentStore, digest: str) -> bool:
+def _is_here(content: ContentStore, blob: Descriptor) -> bool:
     """Say whether a blob is here; of what has a sha512 that is not known. Raises ContentError for other algorithms."""
-    return not digest.startswith("sha512:") and content.keep(digest)
+    return not blob.digest.startswith("sha512:") and content.keep(blob.digest, blob.size)
 
 
 def _as_kept(layers: LayerStore, diff_id: DiffID, layer: Descriptor) -> Descriptor:
@@ -130,7 +130,7 @@ def _fetch_config(
     if config.size > LARGEST_CONFIG:
         raise ContentError(f"the config of {name.familiar()} has {config.size} bytes, too many for a config")
     kept = config
-    if not _is_here(content, config.digest):
+    if not _is_here(content, config):
         with content.writer(config.digest) as blob:
             for _ in client.fetch_blob(name.repository, config, blob):
                 pass
@@ -152,7 +152,7 @@ def _pull_layer(
     if layer.media_type not in media_types.LAYERS | media_types.FOREIGN_LAYERS:
         raise ContentError(f"layer {layer.digest} of {name.familiar()} has an unknown media type: {layer.media_type}")
     kept = layer
-    if not _is_here(content, layer.digest):
+    if not _is_here(content, layer):
         kept = replace(layer, digest=(yield from fetch_layer(client, name, diff_id, layer, content)))
     layers.add_blob(kept, diff_id)
     yield LayerPulled(diff_id, layer.digest, layer.size)

@@ -45,14 +45,14 @@ async def delete(visit: Visit) -> Response:
 
 async def plan_garbage(visit: Visit) -> Response:
     """Tell what garbage collection would free."""
-    spare_young = visit.call.query("young") != "yes"
+    spare_young = _spares_young(visit, visit.call.query("young"))
     return _garbage_page(visit, await run_in_threadpool(_collection, visit, spare_young), spare_young)
 
 
 async def garbage(visit: Visit) -> Response:
     """Collect the garbage, if the form confirms the plan as it is now."""
     fields = await visit.form()
-    spare_young = fields.get("young") != "yes"
+    spare_young = _spares_young(visit, fields.get("young", ""))
     plan = await run_in_threadpool(_collection, visit, spare_young)
     if (refused := await _refusal(visit, plan, fields)) is not None:
         return _garbage_page(visit, plan, spare_young, *refused)
@@ -104,6 +104,17 @@ async def _refusal(visit: Visit, plan: Plan, fields: Mapping[str, str]) -> tuple
     return None
 
 
+def _spares_young(visit: Visit, young: str) -> bool:
+    """Read whether blobs that are young are spared; raise DENIED if not, and this is another machine.
+
+    They may be those of a push that is under way, and whose push that is nobody knows.
+    """
+    if young == "yes" and not is_local(visit.call.request):
+        raise Problem(Code.DENIED, "what is young may belong to somebody's push: only on the registry's own machine "
+                                   "it can be taken")  # fmt: skip
+    return young != "yes"
+
+
 def _check_same_site(visit: Visit) -> None:
     """Raise DENIED for a form that a page of another site has sent; the browser itself says so (Fetch Metadata)."""
     if visit.call.header("sec-fetch-site") not in ("", "same-origin", "none"):
@@ -122,7 +133,7 @@ async def _caller(visit: Visit, fields: Mapping[str, str]) -> Caller:
 
 
 def _may(visit: Visit, caller: Caller, plan: Plan) -> bool:
-    """Tell whether the caller may do what is planned: the rules of a push; collecting takes nothing from anybody."""
+    """Tell whether the caller may do what is planned: the rules of a push; what no manifest names is nobody's."""
     if isinstance(plan, Removal):
         may_push = visit.call.registry.access.may_push(caller, plan.repository, as_hub=False)
         return may_push and caller.holds("delete", plan.repository)

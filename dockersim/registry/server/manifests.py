@@ -25,6 +25,12 @@ DEEPEST_MANIFEST: Final = 100
 where the stack does: what a push got through could not be read where more of the stack was in use."""
 
 
+_NAMES: Final = {name.casefold(): name for name in (
+    "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations", "digest",
+    "size", "urls", "data", "platform",
+)}  # fmt: skip
+
+
 class Entry(Struct, frozen=True):
     """What the registry keeps in mind of a manifest.
 
@@ -75,7 +81,7 @@ def referred(data: bytes, media_type: str, digest: str) -> dict[str, object]:
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data, parse_constant=_refuse_constant)
+        document = json.loads(data.decode(), parse_constant=_refuse_constant, object_pairs_hook=_once)  # not UTF-16
     except (ValueError, RecursionError) as error:
         raise Problem(Code.MANIFEST_INVALID, "manifest is not valid JSON") from error
     if _is_deep(document):
@@ -88,7 +94,30 @@ def _parse(data: bytes) -> dict[str, Any]:
         raise Problem(Code.MANIFEST_INVALID, "annotations are not texts by name")
     if not all(text is None or isinstance(text, str) for text in texts):
         raise Problem(Code.MANIFEST_INVALID, "mediaType and artifactType must be texts")
+    _check_names(document)
     return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that is there twice: Python takes the last value, Go may mix the two."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is there twice")
+    return found
+
+
+def _check_names(document: dict[str, Any]) -> None:
+    """Refuse names that differ by case from those we know: Go, and so docker, takes them for the same, and we do not.
+
+    Blobs that only others read were neither asked for nor kept, and one digest would be two images (CVE-2021-41190).
+    """
+    descriptors = (document.get("config"), document.get("subject"), *_list(document, "layers"),
+                   *_list(document, "manifests"))  # fmt: skip
+    for one in (document, *descriptors):
+        for name in one if isinstance(one, dict) else ():
+            meant = _NAMES.get(name.casefold(), name)
+            if name != meant:
+                raise Problem(Code.MANIFEST_INVALID, f"{name[:80]!r} is {meant} to some who read it")
 
 
 def _is_deep(document: object) -> bool:

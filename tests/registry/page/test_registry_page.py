@@ -253,6 +253,25 @@ def test_a_deleted_manifest_is_freed_by_garbage_collection_and_what_is_shared_st
     assert "There is no garbage" in words(http.get("/garbage", params={"young": "yes"}))
 
 
+def test_from_another_machine_nobody_takes_the_blobs_of_a_push_that_is_under_way(root: Path) -> None:
+    app = make_app(root, open_to_network=True)
+    waiting = app.store.start_upload("alice/app")
+    waiting.append(BASE)
+    app.store.finish_upload("alice/app", waiting, sha(BASE))
+
+    async def attack() -> list[int]:
+        there = httpx.ASGITransport(app, client=("192.0.2.7", 40000))
+        async with httpx.AsyncClient(transport=there, base_url="http://192.0.2.1:5000") as http:
+            await http.get("/token", auth=("mallory", "m"))
+            plan = await http.get("/garbage", params={"young": "yes"})
+            form = form_of(plan) | {"young": "yes", "user": "mallory", "password": "m"}
+            return [plan.status_code, (await http.post("/garbage", data=form)).status_code]
+
+    with ThreadPoolExecutor(1) as thread:  # Playwright may have a loop running in this one
+        assert thread.submit(asyncio.run, attack()).result() == [403, 403]
+    assert app.store.has_blob("alice/app", sha(BASE))
+
+
 def test_a_manifest_that_lost_its_tag_is_told_beside_the_garbage(http: httpx.Client) -> None:
     shop = Shop(http)
     old = shop.image("alice/app", "latest", BASE, layer("app 1", 3_000))["digest"]
