@@ -321,10 +321,48 @@ def test_what_is_read_from_one_registry_is_not_removed_from_another(
             monkeypatch.setenv("DOCKERSIM_REGISTRY", setting)
             ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
             ok("push", "-q", name)
-        refused = run("registry", "rm", "-f", name)
-        assert refused.exit_code == 1 and "This removes" not in refused.stdout
-        assert refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
-        assert "latest: Pulling from" in ok("pull", name)
+        told = ok("registry", "rm", "-f", name)
+        assert told.startswith(f"This removes the tag latest from {theirs.registry}; what that frees, and when, only")
+        assert run("pull", name).exit_code == 1
+        ok("push", "-q", name)
+        assert "This removes the manifest " in ok("registry", "rm", "-f", "--manifest", name)
+        refused = run("registry", "rm", "-f", "--as-admin", name)
+        assert refused.exit_code == 1 and refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
+        monkeypatch.setenv("DOCKERSIM_REGISTRY", "")
+        assert "latest: Pulling from" in ok("pull", name), "ours has it still"
+
+
+def test_who_runs_the_registry_may_remove_what_belongs_to_others(ok: Ok, run: Run, image_id: str) -> None:
+    name = "myusername/my-flask-app"
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", name)
+    ok("login", "-u", "teacher", "--password-stdin", stdin="secret\n")
+    refused = run("registry", "rm", "-f", name)
+    assert refused.exit_code == 1 and refused.stderr.endswith("; who runs the registry adds --as-admin\n")
+    ok("registry", "rm", "-f", "--as-admin", "--manifest", name)
+    assert run("pull", name).exit_code == 1
+    assert run("registry", "rm", "-f", "--as-admin", name).stderr == f"{name}:latest is not in the practice registry\n"
+
+
+def test_a_class_is_told_where_the_registry_is_and_sees_what_it_has(
+    ok: Ok, run: Run, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = run("--root", tmp_path / "teacher", "registry", "serve", "--detach", "--host", "0.0.0.0")
+    try:
+        told = ok("--root", tmp_path / "teacher", "registry", "status")
+        [address] = re.findall(r"^On other machines: export DOCKERSIM_REGISTRY=(http://\S+)$", told, re.MULTILINE)
+        assert served.stderr == f"On other machines: export DOCKERSIM_REGISTRY={address}\n"
+        local = f"http://{served.stdout.strip()}"
+        monkeypatch.setenv("DOCKERSIM_REGISTRY", local)
+        ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+        ok("push", "-q", "myusername/my-flask-app")
+        assert ok("registry", "status").splitlines() == [
+            f"Registry: {local}/ (DOCKERSIM_REGISTRY)",
+            "  myusername/my-flask-app: latest",
+        ]
+        assert ok("registry", "page") == f"{local}/\n"
+    finally:
+        stop(tmp_path / "teacher" / "registry")
 
 
 def test_an_image_of_another_platform_is_pulled_when_it_is_asked_for(
