@@ -140,17 +140,25 @@ def _who(
 ) -> tuple[str, str]:
     """Find out who wants to log in, asking for what was not given."""
     if (not username or password is None) and not session.can_ask:
-        raise DockersimError(
-            "Cannot perform an interactive login from a non TTY device", hint="give --username and --password-stdin"
-        )
-    if not username:
-        hint = f" ({known})" if known else ""
-        username = click.prompt(f"Username{hint}", default=known or None, show_default=False)
-    if password is None:
-        password = click.prompt("Password", hide_input=True)
+        raise _nobody_types()
+    try:
+        if not username:
+            hint = f" ({known})" if known else ""
+            username = click.prompt(f"Username{hint}", default=known or None, show_default=False)
+        if password is None:
+            password = click.prompt("Password", hide_input=True)
+    except NotImplementedError as error:  # of a notebook that is run by a program
+        click.echo()
+        raise _nobody_types() from error
     if not username or not password:
         raise DockersimError(f"{endpoint.title}: a name and a password are needed")
     return username, password
+
+
+def _nobody_types() -> DockersimError:
+    return DockersimError(
+        "Cannot perform an interactive login from a non TTY device", hint="give --username and --password-stdin"
+    )
 
 
 def _tags_of(session: Session, name: str) -> list[Reference]:
