@@ -136,10 +136,14 @@ def _start(root: Path, host: str, port: int) -> Address:
 
 def _list(session: Session, endpoint: Endpoint) -> None:
     """Print the repositories of a registry with their tags."""
-    from dockersim.registry import MemoryLog, RegistryClient  # only status talks to it
+    from dockersim.registry import MemoryLog, NotInRegistry, RegistryClient  # only status talks to it
 
     with RegistryClient(endpoint, session.engine().shipping.credentials_for(endpoint), MemoryLog()) as client:
         for name in client.catalog():
             if name.startswith(endpoint.prefix):
                 repository = name.removeprefix(endpoint.prefix)
-                click.echo(f"  {repository}: {', '.join(client.tags(repository))}")
+                try:
+                    tags = client.tags(repository)
+                except NotInRegistry:  # distribution goes on naming it when all it held is deleted
+                    tags = []
+                click.echo(f"  {repository}: {', '.join(tags) or '(no tag)'}")

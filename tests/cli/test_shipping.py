@@ -19,7 +19,7 @@ from dockersim.cli.session import Session
 from dockersim.oci import ContainerConfig, ImageConfig, parse_reference
 from dockersim.registry import stop
 from dockersim.registry.server.service import make_app
-from tests.registry.servers import serving
+from tests.registry.servers import NotInstalled, docker_registry, serving
 from tests.registry.stranger import stranger
 
 from .conftest import Run
@@ -169,6 +169,7 @@ def test_a_wrong_password_and_a_stranger_are_refused(ok: Ok, run: Run, image_id:
         (["login", "--password-stdin"], "Must provide --username with --password-stdin"),
         (["push", "nosuch/image"], "An image does not exist locally with the tag: nosuch/image"),
         (["push", "-a", "nosuch/image:v1"], "tag can't be used with --all-tags/-a"),
+        (["pull", "-a", "nosuch/image:v1"], "tag can't be used with --all-tags/-a"),
         (["push", f"a/b@sha256:{'0' * 64}"], "cannot push a digest reference; push it by a tag"),
         (["pull", "-q", "nosuch/image"], "manifest for nosuch/image:latest not found: manifest unknown"),
         (["pull", "-q", "ubuntu"], "manifest for ubuntu:latest not found: manifest unknown; the practice registry has"),
@@ -330,6 +331,33 @@ def test_what_is_read_from_one_registry_is_not_removed_from_another(
         assert refused.exit_code == 1 and refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
         monkeypatch.setenv("DOCKERSIM_REGISTRY", "")
         assert "latest: Pulling from" in ok("pull", name), "ours has it still"
+
+
+def test_what_debians_registry_holds_is_seen_pulled_and_removed(
+    ok: Ok, run: Run, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with docker_registry(tmp_path) as url:
+            monkeypatch.setenv("DOCKERSIM_REGISTRY", url)
+            for name in ("myusername/my-flask-app:v1", "myusername/my-flask-app:latest"):
+                ok("tag", image_id, name)
+                ok("push", "-q", name)
+                ok("rmi", name)
+            pulled = ok("pull", "-a", "myusername/my-flask-app").splitlines()
+            assert sum(line.startswith("Digest: ") for line in pulled) == 2
+            assert pulled[-2:] == [
+                "Status: Downloaded newer image for myusername/my-flask-app",
+                "docker.io/myusername/my-flask-app",
+            ]
+            assert ok("images", "-q", "myusername/my-flask-app:v1")
+            refused = run("registry", "rm", "-f", "myusername/my-flask-app:v1")
+            assert refused.exit_code == 1 and refused.stderr.endswith(
+                "some registries remove no tags; try --manifest\n"
+            )
+            ok("registry", "rm", "-f", "--manifest", "myusername/my-flask-app:v1")
+            assert ok("registry", "status").splitlines()[1:] == ["  myusername/my-flask-app: (no tag)"]
+    except NotInstalled:
+        pytest.skip("docker-registry is not installed")
 
 
 def test_who_runs_the_registry_may_remove_what_belongs_to_others(ok: Ok, run: Run, image_id: str) -> None:
