@@ -16,6 +16,7 @@ import click
 
 from dockersim.cli.boundary import EXPECTED, report, report_bug
 from dockersim.cli.session import Session
+from dockersim.errors import DockersimError
 
 Table = Mapping[str, tuple[str, str]]
 """Names of commands, each with ``module:function`` below ``dockersim.cli`` and one line of help."""
@@ -112,6 +113,18 @@ REGISTRY: Final[Table] = {
     "stop": ("practice:stop", "Stop it; what it has stays"),
 }
 
+DOCKERS_ALONE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("attach", "commit", "compose", "config", "cp", "create", "events", "manifest", "network"), ""),
+    **dict.fromkeys(("node", "pause", "plugin", "rename", "secret", "service", "stack", "stats", "swarm", "top"), ""),
+    **dict.fromkeys(("trust", "unpause", "update", "volume", "wait"), ""),
+    **dict.fromkeys(("start", "restart"), "dockersim run starts another container of the image"),
+    "buildx": "dockersim build builds as BuildKit does",
+    "kill": "dockersim stop -t 0",
+    "port": "dockersim ps shows the ports",
+    "search": "dockersim registry status lists what can be pulled",
+}
+"""docker's commands that are not here, with what to do instead."""
+
 ALIASES: Final[Mapping[str, str]] = {"list": "ls", "remove": "rm"}
 """docker's longer names: ``docker image list``, ``docker container remove``."""
 
@@ -140,10 +153,12 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that was typed; a name of no command may be a slip of the finger."""
+        """Find the command that was typed; a name of no command may be a slip of the finger, or one of docker's."""
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand:
+            if ctx.parent is None and args[0] in DOCKERS_ALONE:
+                raise DockersimError(f"dockersim has no 'docker {args[0]}'", hint=DOCKERS_ALONE[args[0]]) from None
             raise click.exceptions.NoSuchCommand(args[0], possibilities=self.list_commands(ctx), ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -15,12 +15,13 @@ from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.session import Session, pass_session
 from dockersim.content.disk import told_plainly
 from dockersim.errors import RegistryError
-from dockersim.registry import Address, page_key, running
+from dockersim.registry import Address, Endpoint, page_key, running
 from dockersim.registry import serve as serve_root
 from dockersim.registry import stop as stop_root
 
 _START_SECONDS: Final = 15.0
 _LOOPBACK: Final = "127.0.0.1"
+_FOR_OTHERS: Final = "On other machines: export DOCKERSIM_REGISTRY={}"
 
 
 @click.command()
@@ -31,7 +32,8 @@ _LOOPBACK: Final = "127.0.0.1"
 def serve(session: Session, host: str, port: int, detach: bool) -> None:
     """Serve the practice registry, until Ctrl-C.
 
-    It listens on this machine only, unless --host says otherwise; whoever can reach it then can push to it.
+    It listens on this machine only, unless --host says otherwise (0.0.0.0 for a class). Then whoever can reach it may
+    pull all, log in under a name that is free, and push below that name.
     Its users are in the file htpasswd below its data ('registry status'): whoever logs in first under a name, and who
     is written down by 'htpasswd -B'.
     """
@@ -39,7 +41,10 @@ def serve(session: Session, host: str, port: int, detach: bool) -> None:
     if (already := running(root)) is not None:
         raise RegistryError(f"the practice registry runs already at {already.registry}", hint="dockersim registry stop")
     if detach:
-        click.echo(_start(root, host, port).registry)
+        address = _start(root, host, port)
+        click.echo(address.registry)
+        if address.for_others:
+            session.note(_FOR_OTHERS.format(address.for_others))
         return
     session.note("The practice registry serves until Ctrl-C; 'dockersim registry status' tells where it is.")
     serve_root(root, host, port, open_to_network=host not in (_LOOPBACK, "localhost", "::1"))
@@ -49,7 +54,12 @@ def serve(session: Session, host: str, port: int, detach: bool) -> None:
 @pass_session
 def status(session: Session) -> None:
     """Tell where the practice registry is and what it has. Exit code 1 if it is not running."""
-    root = session.engine().shipping.registry_root
+    shipping = session.engine().shipping
+    if (other := shipping.stand_in()) is not None:
+        click.echo(f"Registry: {other.url}/{other.prefix} (DOCKERSIM_REGISTRY)")
+        _list(session, other)
+        return
+    root = shipping.registry_root
     address = running(root) if root.is_dir() else None
     click.echo(f"Data: {root}")
     if address is None:
@@ -57,8 +67,9 @@ def status(session: Session) -> None:
         raise Ended(FAILED)
     click.echo(f"Running: {address.registry} (process {address.pid})")
     click.echo(f"Page: {address.url}/")
-    for repository, tags in _repositories(session, address):
-        click.echo(f"  {repository}: {', '.join(tags)}")
+    if address.for_others:
+        click.echo(_FOR_OTHERS.format(address.for_others))
+    _list(session, shipping.endpoint(address.registry))
 
 
 @click.command()
@@ -73,6 +84,11 @@ def page(session: Session, opens: bool) -> None:
     from dockersim.cli.pages import Page, find_page  # only this command has a page to show
 
     shipping = session.engine().shipping
+    if (other := shipping.stand_in()) is not None:
+        click.echo(f"{other.url}/")
+        if opens:
+            click.launch(f"{other.url}/")
+        return
     address = shipping.practice_registry()
     found = find_page(address.port, os.environ)
     if found is None:
@@ -118,10 +134,16 @@ def _start(root: Path, host: str, port: int) -> Address:
     raise RegistryError("the practice registry did not answer in time", hint=f"see {log}")
 
 
-def _repositories(session: Session, address: Address) -> list[tuple[str, list[str]]]:
-    from dockersim.registry import MemoryLog, RegistryClient  # only status talks to it
+def _list(session: Session, endpoint: Endpoint) -> None:
+    """Print the repositories of a registry with their tags."""
+    from dockersim.registry import MemoryLog, NotInRegistry, RegistryClient  # only status talks to it
 
-    shipping = session.engine().shipping
-    endpoint = shipping.endpoint(address.registry)
-    with RegistryClient(endpoint, shipping.credentials_for(endpoint), MemoryLog()) as client:
-        return [(name, client.tags(name)) for name in client.catalog()]
+    with RegistryClient(endpoint, session.engine().shipping.credentials_for(endpoint), MemoryLog()) as client:
+        for name in client.catalog():
+            if name.startswith(endpoint.prefix):
+                repository = name.removeprefix(endpoint.prefix)
+                try:
+                    tags = client.tags(repository)
+                except NotInRegistry:  # distribution goes on naming it when all it held is deleted
+                    tags = []
+                click.echo(f"  {repository}: {', '.join(tags) or '(no tag)'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import click
+from msgspec.structs import replace
 
 from dockersim.cli.session import Session, pass_session
 from dockersim.cli.statuslines import StatusLines
@@ -57,31 +58,45 @@ def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bo
 
 @click.command()
 @click.argument("name", metavar="NAME[:TAG|@DIGEST]")
+@click.option("-a", "--all-tags", is_flag=True, help="Download all tagged images in the repository")
 @click.option("--all-platforms", is_flag=True, help="Also keep the images for other platforms (as nerdctl does)")
 @click.option("--platform", default="", help="Set platform if server is multi-platform capable")
 @click.option("-q", "--quiet", is_flag=True, help="Suppress verbose output")
 @click.option("--show-http", is_flag=True, help="Show every request that was made, and what it was for")
 @pass_session
-def pull(session: Session, name: str, all_platforms: bool, platform: str, quiet: bool, show_http: bool) -> None:
+def pull(
+    session: Session, name: str, all_tags: bool, all_platforms: bool, platform: str, quiet: bool, show_http: bool
+) -> None:
     """Download an image from a registry."""
     bare = parse_reference(name, default_tag="")
-    reference = bare.resolvable()
+    if all_tags and (bare.tag or bare.digest):
+        raise DockersimError("tag can't be used with --all-tags/-a")
     shipping = session.engine().shipping
     if not quiet:
-        _say_default_tag(bare.tag or bare.digest)
+        _say_default_tag(bare.tag or bare.digest or all_tags)
         _say_practice(shipping.endpoint(bare.registry))
-    with StatusLines(live=session.draws, silent=quiet) as lines:
-        pulled = shipping.pull(
-            name,
-            lambda event: lines.show(pull_status(event, bare.repository)),
-            platform=platform,
-            all_platforms=all_platforms,
-        )
+    names = [name]
+    if all_tags:
+        with shipping.client(bare) as client:
+            names = [replace(bare, tag=tag).canonical() for tag in client.tags(bare.repository)]
+    newer, pulls = False, []
+    for one in names:
+        with StatusLines(live=session.draws, silent=quiet) as lines:
+            pulled = shipping.pull(
+                one,
+                lambda event, lines=lines: lines.show(pull_status(event, bare.repository)),  # type: ignore[misc]
+                platform=platform,
+                all_platforms=all_platforms,
+            )
+        if not quiet:
+            click.echo(f"Digest: {pulled.digest}")
+        newer |= pulled.newer
+        pulls.append(pulled)
     if not quiet:
-        state = "Downloaded newer image for" if pulled.newer else "Image is up to date for"
-        click.echo(f"Digest: {pulled.digest}\nStatus: {state} {reference.familiar()}")
-    click.echo(bare.with_default_tag().canonical())
-    if show_http:
+        shown = bare if all_tags else bare.resolvable()
+        click.echo(f"Status: {'Downloaded newer image for' if newer else 'Image is up to date for'} {shown.familiar()}")
+    click.echo((bare if all_tags else bare.with_default_tag()).canonical())
+    for pulled in pulls if show_http else ():
         session.show_requests(Requests("The requests of this pull", pulled.requests, pulled.events))
 
 
@@ -140,17 +155,25 @@ def _who(
 ) -> tuple[str, str]:
     """Find out who wants to log in, asking for what was not given."""
     if (not username or password is None) and not session.can_ask:
-        raise DockersimError(
-            "Cannot perform an interactive login from a non TTY device", hint="give --username and --password-stdin"
-        )
-    if not username:
-        hint = f" ({known})" if known else ""
-        username = click.prompt(f"Username{hint}", default=known or None, show_default=False)
-    if password is None:
-        password = click.prompt("Password", hide_input=True)
+        raise _nobody_types()
+    try:
+        if not username:
+            hint = f" ({known})" if known else ""
+            username = click.prompt(f"Username{hint}", default=known or None, show_default=False)
+        if password is None:
+            password = click.prompt("Password", hide_input=True)
+    except NotImplementedError as error:  # of a notebook that is run by a program
+        click.echo()
+        raise _nobody_types() from error
     if not username or not password:
         raise DockersimError(f"{endpoint.title}: a name and a password are needed")
     return username, password
+
+
+def _nobody_types() -> DockersimError:
+    return DockersimError(
+        "Cannot perform an interactive login from a non TTY device", hint="give --username and --password-stdin"
+    )
 
 
 def _tags_of(session: Session, name: str) -> list[Reference]:

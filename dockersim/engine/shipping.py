@@ -274,6 +274,12 @@ class Shipping:
             return endpoint_of(registry, replace(self._settings, practice=self.practice_registry().registry))
         return endpoint_of(registry, self._practising())
 
+    def stand_in(self) -> Endpoint | None:
+        """Give the other registry that is the practice registry; None if it is our own, or Docker Hub is itself."""
+        if self._settings.real_hub or not self._settings.stand_in:
+            return None
+        return endpoint_of(DOCKER_HUB, self._settings)
+
     def _known_endpoint(self, registry: str) -> Endpoint:
         """Find how ``registry`` is reached without starting anything; the practice registry may be down."""
         return endpoint_of(registry, replace(self._settings, practice=self._address() or "not-running"))

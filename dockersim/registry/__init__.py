@@ -47,7 +47,7 @@ from dockersim.registry.events import (
 )
 from dockersim.registry.plans import Collection, Removal
 from dockersim.registry.server.service import Address, ensure_running, running, serve, stop
-from dockersim.registry.upkeep import Collected, collect, page_key, plan_collection, plan_removal
+from dockersim.registry.upkeep import Collected, collect, page_key, plan_collection, plan_removal, remove
 from dockersim.registry.wire import FileLog, MemoryLog, WireEvent, WireLog, explain
 
 __all__ = [
@@ -95,6 +95,7 @@ __all__ = [
     "pull_index",
     "push",
     "push_index",
+    "remove",
     "running",
     "serve",
     "stop",

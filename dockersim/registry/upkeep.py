@@ -43,8 +43,21 @@ def plan_removal(root: Path, repository: str, name: str) -> Removal:
     try:
         return _inventory(root).plan_removal(repository, name)
     except Problem as problem:
-        joint = "@" if ":" in name else ":"
-        raise NotInRegistry(f"{repository}{joint}{name} is not in the practice registry") from problem
+        raise _absent(repository, name) from problem
+
+
+def remove(root: Path, repository: str, name: str) -> None:
+    """Remove a tag, or the manifest with a digest, whoever it belongs to: who can write to the folder may do so."""
+    from dockersim.content.disk import told_plainly
+    from dockersim.registry.problems import Problem
+    from dockersim.registry.server.repositories import RegistryStore
+
+    store = RegistryStore(root)
+    try:
+        with told_plainly("remove an image from", root):
+            (store.remove_manifest if ":" in name else store.remove_tag)(repository, name)
+    except Problem as problem:
+        raise _absent(repository, name) from problem
 
 
 def plan_collection(root: Path, *, spare_young: bool = True) -> Collection:
@@ -62,6 +75,11 @@ def collect(root: Path, *, spare_young: bool = True) -> Collected:
         before = store.blobs.bytes()
         freed = store.collect(time.time() - (LATER if spare_young else 0))
         return Collected(sum(freed.values()), before, store.blobs.bytes())
+
+
+def _absent(repository: str, name: str) -> NotInRegistry:
+    joint = "@" if ":" in name else ":"
+    return NotInRegistry(f"{repository}{joint}{name} is not in the practice registry")
 
 
 def _inventory(root: Path) -> Inventory:

@@ -10,13 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from textwrap import wrap
 from typing import Final
 
 from msgspec import Struct
 
+from dockersim.digest import short
 from dockersim.registry.events import (
     ConfigSent,
     LayerExists,
@@ -82,8 +83,27 @@ def tally_of(requests: Sequence[WireEvent], events: Iterable[PushEvent | PullEve
     )
 
 
-def wire_table(requests: Iterable[WireEvent]) -> str:
-    """Lay out the requests of a transfer: what was asked, what was answered, and below it what it was for."""
+def blob_names(events: Iterable[PushEvent | PullEvent]) -> dict[str, str]:
+    """Tell by digest what each blob is, a layer by the id that its line of the transfer begins with."""
+    named: dict[str, str] = {}
+    for event in events:
+        match event:
+            case LayerExists() | LayerMounted() | LayerPushed():
+                named[event.digest] = f"layer {short(event.diff_id)}"
+            case LayerPulled():
+                named[event.digest] = f"layer {short(event.digest)}"
+            case ConfigSent():
+                named[event.digest] = "config"
+            case _:
+                pass
+    return named
+
+
+def wire_table(requests: Iterable[WireEvent], named: Mapping[str, str] | None = None) -> str:
+    """Lay out the requests of a transfer: what was asked, what was answered, and below it what it was for.
+
+    ``named`` tells by digest what a blob is.
+    """
     events = in_order(requests)
     rows = [
         (event.method, str(event.status or "-"), human_size(event.bytes_out), human_size(event.bytes_in),
@@ -91,7 +111,7 @@ def wire_table(requests: Iterable[WireEvent]) -> str:
         for event in events
     ]  # fmt: skip
     header, *lines = table(HEADER, rows).split("\n")
-    meanings = (f"  {explain(event)}" for event in events)
+    meanings = (f"  {_about(event, named or {})}{explain(event)}" for event in events)
     return "\n".join([header, *(line for pair in zip(lines, meanings, strict=True) for line in pair)])
 
 
@@ -104,7 +124,7 @@ class Requests(Struct, frozen=True):
 
     def lines(self) -> Iterator[str]:
         """Write the table, then what it came to, then why the protocol has such requests."""
-        yield from wire_table(self.requests).split("\n")
+        yield from wire_table(self.requests, blob_names(self.events)).split("\n")
         yield ""
         yield from tally_of(self.requests, self.events).lines()
         yield ""
@@ -123,7 +143,8 @@ class Requests(Struct, frozen=True):
         tally = tally_of(self.requests, self.events)
         names = ("#", *(name.capitalize() for name in HEADER), "What for")
         head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in names)
-        rows = "".join(_row(number, event) for number, event in enumerate(in_order(self.requests), 1))
+        named = blob_names(self.events)
+        rows = "".join(_row(number, event, named) for number, event in enumerate(in_order(self.requests), 1))
         parts = "".join(f"<li><strong>{part.verb}</strong> {escape(str(part))}</li>" for part in tally.parts)
         whys = "".join(f"<dt>Why {escape(kind)}?</dt><dd>{escape(why)}</dd>" for kind, why in reasons(self.requests))
         return (
@@ -189,8 +210,13 @@ def _parts(events: Iterable[PushEvent | PullEvent]) -> Iterator[Part]:
                 pass
 
 
-def _row(number: int, event: WireEvent) -> str:
-    purpose = f"{escape(event.purpose)}: <strong>{escape(consequence(event.purpose, event.status))}</strong>"
+def _about(event: WireEvent, named: Mapping[str, str]) -> str:
+    return f"{named[event.digest]}: " if event.digest in named else ""
+
+
+def _row(number: int, event: WireEvent, named: Mapping[str, str]) -> str:
+    asked, came = f"{_about(event, named)}{event.purpose}", consequence(event.purpose, event.status)
+    purpose = f"{escape(asked)}: <strong>{escape(came)}</strong>"
     cells = (
         str(number), f"<code>{escape(event.method)}</code>", str(event.status or "no answer"),
         human_size(event.bytes_out), human_size(event.bytes_in), f"<code>{escape(short_path(event))}</code>", purpose,

@@ -1,41 +1,60 @@
 """``--format``: the part of Go's text/template that docker's users write.
 
 ``{{.Name}}`` with dots into what is nested, ``{{json .Name}}``, ``{{upper .Name}}``, ``{{lower .Name}}``,
-``{{len .Name}}``, ``{{join .Names ", "}}``, ``{{index .Names 0}}``, and ``\\t`` and ``\\n`` in the text between.
+``{{len .Name}}``, ``{{join .Names ", "}}``, ``{{(index .Names 0).Id}}``, pipes, ``{{range}}``, ``{{if}}``,
+``{{with}}``, ``{{else}}``, and ``\\t`` and ``\\n`` in the text between.
 
 >>> render("{{.Repository}}:{{.Tag}} {{json .Layers}}", {"Repository": "app", "Tag": "latest", "Layers": ["a"]})
 'app:latest ["a"]'
+>>> render("{{range $at, $one := .Layers}}{{$at}}={{$one}} {{end}}{{.Layers | len}}", {"Layers": ["a", "b"]})
+'0=a 1=b 2'
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from msgspec import Struct
+
 from dockersim.errors import DockersimError
-from dockersim.printable import printable_json
+from dockersim.views.pipeline import NotUnderstood, Scope, as_json, evaluate
 from dockersim.views.tables import table
 
 _ACTION: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "json": lambda value: printable_json(json.dumps(value, ensure_ascii=False, separators=(",", ":"))),
-    "upper": lambda value: str(value).upper(),
-    "lower": lambda value: str(value).lower(),
-    "len": len,
-    "join": lambda values, joint: joint.join(values),
-    "index": lambda values, at: values[int(at)] if isinstance(values, Sequence) else values.get(at, ""),
-    "println": lambda value: f"{value}\n",
-}
+_VARIABLES: Final = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?:=\s*(.*)", re.DOTALL)
+
+
+class _Block(Struct, frozen=True):
+    """``{{range}}``, ``{{if}}`` or ``{{with}}``: the ``body`` up to its ``{{end}}``, and what follows ``{{else}}``."""
+
+    kind: str
+    pipeline: str
+    body: tuple[_Node, ...]
+    otherwise: tuple[_Node, ...]
+
+
+class _Action(Struct, frozen=True):
+    """A pipeline whose value is shown."""
+
+    pipeline: str
+
+
+_Node = str | _Action | _Block
 
 
 def render(template: str, fields: Mapping[str, Any]) -> str:
     """Fill a template in. Raises DockersimError in docker's words for what it does not understand."""
     text = template.replace("\\t", "\t").replace("\\n", "\n")
-    return _ACTION.sub(lambda action: _shown(_evaluate(action[1], fields, template)), text)
+    try:
+        nodes, _ = _parse(iter(_ACTION.split(text)), "")
+        return "".join(_run(nodes, {".": fields, "$": fields}))
+    except NotUnderstood as error:
+        raise DockersimError(
+            f"template parsing error: {template}: {error}", hint="fields are written {{.Name}}"
+        ) from error
 
 
 def render_rows(template: str, rows: Iterable[Mapping[str, Any]], header: Mapping[str, str]) -> str:
@@ -45,7 +64,7 @@ def render_rows(template: str, rows: Iterable[Mapping[str, Any]], header: Mappin
     """
     rows = [dict(sorted(row.items())) for row in rows]  # as Go writes the keys of a map
     if template == "json":
-        return "\n".join(map(_FUNCTIONS["json"], rows))
+        return "\n".join(map(as_json, rows))
     word, _, rest = template.partition(" ")
     if word != "table" or not rest:
         return "\n".join(render(template, row) for row in rows)
@@ -54,38 +73,59 @@ def render_rows(template: str, rows: Iterable[Mapping[str, Any]], header: Mappin
     return "\n".join(line.rstrip() for line in table(titles.split("\t"), cells).split("\n"))
 
 
-def _evaluate(action: str, fields: Mapping[str, Any], template: str) -> Any:
-    try:
-        words = shlex.split(action, posix=False)
-    except ValueError as error:
-        raise _unreadable(template, str(error)) from error
-    if not words:
-        raise _unreadable(template, "missing value for command")
-    function = _FUNCTIONS.get(words[0])
-    if function is None and len(words) > 1:
-        raise _unreadable(template, f'function "{words[0]}" not defined')
-    values = [_value(word, fields, template) for word in (words[1:] if function else words)]
-    if function is None:
-        return values[0]
-    try:
-        return function(*values)
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise _unreadable(template, f"{words[0]}: {error}") from error
+def _parse(pieces: Iterator[str], inside: str) -> tuple[tuple[_Node, ...], str]:
+    """Read up to the end of the block that we are ``inside`` of; say whether {{end}} or {{else}} ended it."""
+    nodes: list[_Node] = []
+    while True:
+        text = next(pieces)
+        if "{{" in text:
+            raise NotUnderstood("unclosed action")
+        nodes.append(text)
+        action = next(pieces, None)
+        if action is None:
+            if inside:
+                raise NotUnderstood(f"unexpected end: {{{{{inside}}}}} has no {{{{end}}}}")
+            return tuple(nodes), ""
+        word, _, rest = action.partition(" ")
+        if word in ("range", "if", "with"):
+            body, ended_by = _parse(pieces, word)
+            otherwise = _parse(pieces, word)[0] if ended_by == "else" else ()
+            nodes.append(_Block(word, rest.strip(), body, otherwise))
+        elif word in ("end", "else"):
+            if not inside or rest:
+                raise NotUnderstood(f"unexpected {{{{{action}}}}}")
+            return tuple(nodes), word
+        else:
+            nodes.append(_Action(action))
 
 
-def _value(word: str, fields: Mapping[str, Any], template: str) -> Any:
-    if word[:1] in "\"'":
-        return word[1:-1]
-    if not word.startswith("."):
-        if word.lstrip("-").isdigit():
-            return word
-        raise _unreadable(template, f'function "{word}" not defined')
-    found: Any = fields
-    for name in filter(None, word.split(".")):
-        if not isinstance(found, Mapping) or name not in found:
-            raise _unreadable(template, f"can't evaluate field {name}")
-        found = found[name]
-    return found
+def _run(nodes: Iterable[_Node], scope: Scope) -> Iterator[str]:
+    for node in nodes:
+        match node:
+            case str():
+                yield node
+            case _Action(pipeline):
+                yield _shown(evaluate(pipeline, scope))
+            case _Block("range", pipeline):
+                yield from _repeat(node, pipeline, scope)
+            case _Block(kind, pipeline):
+                value = evaluate(pipeline, scope)
+                within = {**scope, ".": value} if kind == "with" else scope
+                yield from _run(node.body, within) if value else _run(node.otherwise, scope)
+
+
+def _repeat(block: _Block, pipeline: str, scope: Scope) -> Iterator[str]:
+    named = _VARIABLES.fullmatch(pipeline)
+    first, second, pipeline = named.groups() if named else (None, None, pipeline)
+    values = evaluate(pipeline, scope)
+    if not isinstance(values, Mapping | list | tuple | None):
+        raise NotUnderstood(f"range can't iterate over {_shown(values)}")
+    pairs = sorted(values.items()) if isinstance(values, Mapping) else list(enumerate(values or ()))
+    for key, value in pairs:
+        variables = {f"${first}": key, f"${second}": value} if second else {f"${first}": value} if first else {}
+        yield from _run(block.body, {**scope, **variables, ".": value})
+    if not pairs:
+        yield from _run(block.otherwise, scope)
 
 
 def _shown(value: Any) -> str:
@@ -99,7 +139,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{' '.join(map(_shown, value))}]"
     return str(value)
-
-
-def _unreadable(template: str, why: str) -> DockersimError:
-    return DockersimError(f"template parsing error: {template}: {why}", hint="fields are written {{.Name}}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dockersim.cli.main import COMMANDS, COMMON, CONTAINER, IMAGE, OURS, main
+from dockersim.cli.main import COMMANDS, COMMON, CONTAINER, DOCKERS_ALONE, IMAGE, OURS, main
 
 from .conftest import Run, environment
 
@@ -102,6 +102,19 @@ def test_what_was_typed_wrong_is_told_as_docker_tells_it(run: Run, words: list[s
     assert result.stderr.startswith(said)
     assert "--help' for more information" in result.stderr or said.startswith("flag needs")
     assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    "command,said",
+    [
+        ("search", "dockersim has no 'docker search'; dockersim registry status lists what can be pulled\n"),
+        ("volume", "dockersim has no 'docker volume'\n"),
+    ],
+)
+def test_dockers_commands_that_are_not_here_are_known(run: Run, command: str, said: str) -> None:
+    result = run(command, "--help")
+    assert (result.exit_code, result.stderr) == (1, said)
+    assert not set(DOCKERS_ALONE) & set(main.list_commands(click.Context(main)))
 
 
 HEAVY = (

@@ -19,7 +19,7 @@ from dockersim.cli.session import Session
 from dockersim.oci import ContainerConfig, ImageConfig, parse_reference
 from dockersim.registry import stop
 from dockersim.registry.server.service import make_app
-from tests.registry.servers import serving
+from tests.registry.servers import NotInstalled, docker_registry, serving
 from tests.registry.stranger import stranger
 
 from .conftest import Run
@@ -169,6 +169,7 @@ def test_a_wrong_password_and_a_stranger_are_refused(ok: Ok, run: Run, image_id:
         (["login", "--password-stdin"], "Must provide --username with --password-stdin"),
         (["push", "nosuch/image"], "An image does not exist locally with the tag: nosuch/image"),
         (["push", "-a", "nosuch/image:v1"], "tag can't be used with --all-tags/-a"),
+        (["pull", "-a", "nosuch/image:v1"], "tag can't be used with --all-tags/-a"),
         (["push", f"a/b@sha256:{'0' * 64}"], "cannot push a digest reference; push it by a tag"),
         (["pull", "-q", "nosuch/image"], "manifest for nosuch/image:latest not found: manifest unknown"),
         (["pull", "-q", "ubuntu"], "manifest for ubuntu:latest not found: manifest unknown; the practice registry has"),
@@ -321,10 +322,75 @@ def test_what_is_read_from_one_registry_is_not_removed_from_another(
             monkeypatch.setenv("DOCKERSIM_REGISTRY", setting)
             ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
             ok("push", "-q", name)
-        refused = run("registry", "rm", "-f", name)
-        assert refused.exit_code == 1 and "This removes" not in refused.stdout
-        assert refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
-        assert "latest: Pulling from" in ok("pull", name)
+        told = ok("registry", "rm", "-f", name)
+        assert told.startswith(f"This removes the tag latest from {theirs.registry}; what that frees, and when, only")
+        assert run("pull", name).exit_code == 1
+        ok("push", "-q", name)
+        assert "This removes the manifest " in ok("registry", "rm", "-f", "--manifest", name)
+        refused = run("registry", "rm", "-f", "--as-admin", name)
+        assert refused.exit_code == 1 and refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
+        monkeypatch.setenv("DOCKERSIM_REGISTRY", "")
+        assert "latest: Pulling from" in ok("pull", name), "ours has it still"
+
+
+def test_what_debians_registry_holds_is_seen_pulled_and_removed(
+    ok: Ok, run: Run, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with docker_registry(tmp_path) as url:
+            monkeypatch.setenv("DOCKERSIM_REGISTRY", url)
+            for name in ("myusername/my-flask-app:v1", "myusername/my-flask-app:latest"):
+                ok("tag", image_id, name)
+                ok("push", "-q", name)
+                ok("rmi", name)
+            pulled = ok("pull", "-a", "myusername/my-flask-app").splitlines()
+            assert sum(line.startswith("Digest: ") for line in pulled) == 2
+            assert pulled[-2:] == [
+                "Status: Downloaded newer image for myusername/my-flask-app",
+                "docker.io/myusername/my-flask-app",
+            ]
+            assert ok("images", "-q", "myusername/my-flask-app:v1")
+            refused = run("registry", "rm", "-f", "myusername/my-flask-app:v1")
+            assert refused.exit_code == 1 and refused.stderr.endswith(
+                "some registries remove no tags; try --manifest\n"
+            )
+            ok("registry", "rm", "-f", "--manifest", "myusername/my-flask-app:v1")
+            assert ok("registry", "status").splitlines()[1:] == ["  myusername/my-flask-app: (no tag)"]
+    except NotInstalled:
+        pytest.skip("docker-registry is not installed")
+
+
+def test_who_runs_the_registry_may_remove_what_belongs_to_others(ok: Ok, run: Run, image_id: str) -> None:
+    name = "myusername/my-flask-app"
+    ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+    ok("push", "-q", name)
+    ok("login", "-u", "teacher", "--password-stdin", stdin="secret\n")
+    refused = run("registry", "rm", "-f", name)
+    assert refused.exit_code == 1 and refused.stderr.endswith("; who runs the registry adds --as-admin\n")
+    ok("registry", "rm", "-f", "--as-admin", "--manifest", name)
+    assert run("pull", name).exit_code == 1
+    assert run("registry", "rm", "-f", "--as-admin", name).stderr == f"{name}:latest is not in the practice registry\n"
+
+
+def test_a_class_is_told_where_the_registry_is_and_sees_what_it_has(
+    ok: Ok, run: Run, image_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = run("--root", tmp_path / "teacher", "registry", "serve", "--detach", "--host", "0.0.0.0")
+    try:
+        told = ok("--root", tmp_path / "teacher", "registry", "status")
+        [address] = re.findall(r"^On other machines: export DOCKERSIM_REGISTRY=(http://\S+)$", told, re.MULTILINE)
+        assert served.stderr == f"On other machines: export DOCKERSIM_REGISTRY={address}\n"
+        local = f"http://{served.stdout.strip()}"
+        monkeypatch.setenv("DOCKERSIM_REGISTRY", local)
+        ok("login", "-u", "myusername", "--password-stdin", stdin="secret\n")
+        ok("push", "-q", "myusername/my-flask-app")
+        assert ok("registry", "status").splitlines() == [
+            f"Registry: {local}/ (DOCKERSIM_REGISTRY)",
+            "  myusername/my-flask-app: latest",
+        ]
+        assert ok("registry", "page") == f"{local}/\n"
+    finally:
+        stop(tmp_path / "teacher" / "registry")
 
 
 def test_an_image_of_another_platform_is_pulled_when_it_is_asked_for(

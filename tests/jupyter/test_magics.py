@@ -247,11 +247,18 @@ def test_the_requests_of_a_push_are_a_table(tmp_path: Path, monkeypatch: pytest.
 def test_a_notebook_that_a_program_runs_is_asked_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKERSIM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    code = "%load_ext dockersim\n%docker image prune\n"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])  # type: ignore[no-untyped-call]
-    NotebookClient(notebook, timeout=120, allow_errors=True).execute()
-    said = "".join(output.get("text", "") for output in notebook.cells[0].outputs)
-    assert "nobody is there to confirm; use --force\n" in said and "Traceback" not in str(notebook)
+    cells = [
+        nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call]
+        for code in ("%load_ext dockersim\n%docker image prune\n", "%docker login\n")
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    try:
+        NotebookClient(notebook, timeout=120, allow_errors=True).execute()
+    finally:
+        stop(tmp_path / "home/registry")
+    pruned, login = ("".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells)
+    assert "nobody is there to confirm; use --force\n" in pruned and "Traceback" not in str(notebook)
+    assert "Cannot perform an interactive login from a non TTY device; give --username" in login
 
 
 def test_the_requests_of_a_transfer_are_shown_and_printed(tmp_path: Path) -> None:

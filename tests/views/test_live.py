@@ -121,7 +121,13 @@ def test_a_prediction_is_a_table_and_a_sentence() -> None:
     assert plan_summary([]) == "Nothing would be run: 0 steps would come from the cache."
 
 
-ROW = {"Name": "app", "Tags": ["a", "b"], "Config": {"Cmd": None, "Open": True}, "Size": 12}
+ROW = {
+    "Name": "app",
+    "Tags": ["a", "b"],
+    "Config": {"Cmd": None, "Open": True},
+    "Size": 12,
+    "Ports": {"80/tcp": {"HostPort": "8080"}},
+}
 
 
 @pytest.mark.parametrize(
@@ -137,6 +143,15 @@ ROW = {"Name": "app", "Tags": ["a", "b"], "Config": {"Cmd": None, "Open": True},
         ('{{join .Tags ", "}}', "a, b"),
         ("{{index .Tags 1}}", "b"),
         ("{{upper .Name}} {{len .Tags}}", "APP 2"),
+        ("{{.Tags | len}}{{.Name|upper}}", "2APP"),
+        ("{{range .Tags}}<{{.}}>{{end}}", "<a><b>"),
+        ("{{range $at, $one := .Tags}}{{$at}}{{$one}}{{$.Name}} {{end}}", "0aapp 1bapp "),
+        ("{{range $key, $_ := .Config}}{{$key}} {{else}}none{{end}}", "Cmd Open "),
+        ("{{range .Config.Cmd}}x{{else}}none{{end}}", "none"),
+        ('{{if .Config.Open}}open{{else}}shut{{end}} {{if eq .Name "web"}}web{{end}}', "open "),
+        ("{{with .Config}}{{.Open}}{{end}}", "true"),
+        ('{{(index .Ports "80/tcp").HostPort}}', "8080"),
+        ('{{range $port, $at := .Ports}}{{$port}}={{(index (index $.Ports $port) "HostPort")}}{{end}}', "80/tcp=8080"),
         ("no action", "no action"),
     ],
 )
@@ -145,11 +160,17 @@ def test_templates_fill_in_as_gos_do(template: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{{.Nope}}", "{{nope .Name}}", "{{}}", "{{index .Tags 9}}", "{{.Name.More}}", '{{"x}}']
+    "template",
+    [
+        *("{{.Nope}}", "{{nope .Name}}", "{{}}", "{{index .Tags 9}}", "{{.Name.More}}", '{{"x}}', "{{.Name", "{{end}}"),
+        *("{{range .Tags}}", "{{range .Name}}{{end}}", "{{.Name .Size}}", "{{(.Name}}", "{{.Name)}}", "{{.Name |}}"),
+        *("{{$x}}", "{{if .Name}}{{else}}", "{{if .Name}}{{else if .Tags}}{{end}}"),
+    ],
 )
 def test_templates_that_make_no_sense_are_refused_in_one_line(template: str) -> None:
-    with pytest.raises(DockersimError, match="template parsing error"):
+    with pytest.raises(DockersimError, match="template parsing error") as refused:
         render(template, ROW)
+    assert "\n" not in str(refused.value)
 
 
 def test_rows_are_laid_out_as_asked() -> None:

@@ -68,6 +68,19 @@ def test_the_bytes_are_those_of_the_requests() -> None:
     assert [line.split()[0] for line in wire_table(requests).splitlines()[1::2]] == ["GET", "PUT"]
 
 
+def test_each_request_says_which_layer_it_is_about() -> None:
+    head = WireEvent.of("HEAD", f"/v2/a/b/blobs/{BLOB}", status=200)
+    for events, about in (
+        (PUSH[:1], "layer 111111111111: ask whether"),
+        ([ConfigSent(BLOB, 700, True)], "config: ask whether"),
+        (PULL[2:], "layer bbbbbbbbbbbb: ask whether"),
+        ([], "ask whether"),
+    ):
+        shown = Requests("title", (head,), tuple(events))
+        assert str(shown).splitlines()[2].startswith(f"  {about}")
+        assert f">{about}" in shown._repr_html_()
+
+
 def test_a_path_is_text_in_a_notebook_too() -> None:
     evil = WireEvent.of("GET", "/v2/<script>alert(1)</script>/manifests/x", status=404)
     html = Requests("<b>title</b>", (evil,))._repr_html_()

@@ -28,6 +28,7 @@ from msgspec import Struct, to_builtins
 from dockersim.content.disk import told_plainly
 from dockersim.errors import RegistryError
 from dockersim.locks import try_lock
+from dockersim.registry.client.endpoint import is_loopback
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -74,6 +75,13 @@ class Address(Struct, frozen=True):
     def url(self) -> str:
         """Its address for a browser."""
         return f"http://{self.registry}"
+
+    @property
+    def for_others(self) -> str:
+        """Its address for other machines; "" if they cannot reach it."""
+        if self.host in ("0.0.0.0", "::"):
+            return f"http://{_own_address()}:{self.port}"
+        return "" if is_loopback(self.registry) else self.url
 
 
 def make_app(root: Path, *, open_to_network: bool = False) -> RegistryApp:
@@ -276,6 +284,16 @@ def listen(host: str, port: int) -> socket.socket:
             raise RegistryError(f"port {port} on {host} is already taken", hint=hint) from error
         raise RegistryError(f"cannot listen on {host}:{port}: {error}") from error
     return listening
+
+
+def _own_address() -> str:
+    """Find out by which address other machines reach this one; its name where nothing leads out of it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of a datagram socket that sends nothing; it only asks for a route
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
 
 
 class _hold:
