@@ -1,7 +1,8 @@
 """Find what a file was called before it was moved, which is all that tells its owner on an ordinary user's disk.
 
-A move leaves no trace but these: the old name is gone, and under the new one stands a file of the same content and
-time. (A copy with ``cp -p`` and the old one deleted looks the same, and as root has the same owner.)
+A move leaves no trace but these: the old name is gone, or is another file's now, as when `adduser` keeps /etc/shadow as
+/etc/shadow-; and under the new one stands a file of the same content and time. (A copy with ``cp -p`` and the old one
+deleted looks the same, and as root has the same owner.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _LAG = 10_000_000  # the clock that files get their times from ticks this slowly
 
 
 class Moved:
-    """What was gone from ``before`` at the paths ``gone``, and below them."""
+    """What was gone from ``before`` at the paths ``gone``, and below them; a file may stand there again."""
 
     def __init__(self, before: Tree, gone: Iterable[str]) -> None:
         self._before = before

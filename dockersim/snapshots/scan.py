@@ -76,7 +76,7 @@ def read_written(
     """
     listing = list(found)
     owners = _Owners(before, listing, ledger)
-    moved = Moved(before, [*gone, *(path for path, status in listing if overlay and _is_whiteout(status))])
+    moved = Moved(before, [*gone, *(path for path, status in listing if _may_have_moved(status, overlay=overlay))])
     first_names: dict[int, str] = {}
     for path, status in listing:
         with suppress(FileNotFoundError):  # a container that runs has deleted it since
@@ -93,7 +93,7 @@ def read_written(
             if entry is None:
                 continue
             if known is None and not disk.privileged and (origin := moved.origin(entry, where, ledger.began_ns)):
-                entry = disk.read(where, path, status, origin) or entry
+                entry, known = disk.read(where, path, status, origin) or entry, origin
             entry = owners.settle(entry, where, status, known)
             if hides:
                 yield Opaque(path)
@@ -104,6 +104,11 @@ def read_written(
                     continue
             node = before.get(path)
             yield _hashed_if_needed(entry, node.entry if node else None, where)
+
+
+def _may_have_moved(status: os.stat_result, *, overlay: bool) -> bool:
+    """Tell whether what stood before where this was found may now have another name: deleted, or another file."""
+    return stat.S_ISREG(status.st_mode) or (overlay and _is_whiteout(status))
 
 
 def _is_whiteout(status: os.stat_result) -> bool:

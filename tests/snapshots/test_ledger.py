@@ -70,6 +70,15 @@ def test_what_was_moved_keeps_its_owner(changed: Callable[..., Entries]) -> None
     assert owner(found["new"]) == (0, 0)
 
 
+def test_what_was_moved_keeps_its_owner_when_another_file_takes_its_name(changed: Callable[..., Entries]) -> None:
+    """As `adduser` does with /etc/shadow, and `sed -i.bak`."""
+    found = changed("ln d/a d/a-; echo x > t; mv t d/a; mv d/b d/b.bak; echo y > d/b; cp d/b copy; echo z >> d/b")
+    assert {path: owner(found[path]) for path in ("d/a-", "d/b.bak", "copy")} == {
+        "d/a-": (1, 2), "d/b.bak": (5, 6), "copy": (0, 0),
+    }  # fmt: skip
+    assert [owner(found[path]) for path in ("d/a", "d/b")] == [(1, 2), (5, 6)]
+
+
 def test_another_content_of_the_same_size_and_time_was_not_moved(changed: Callable[..., Entries]) -> None:
     found = changed("touch -r d/a stamp; rm d/a; printf diff > new; touch -r stamp new; rm stamp")
     assert owner(found["new"]) == (0, 0)
