@@ -1,18 +1,15 @@
-"""A small Debian as a tar, bootstrapped once for all tests and kept for the next run."""
+"""A small Debian as a tar."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from dockersim.bases.debian import bootstrap, host_mirrors
-
-_CACHE = Path("/var/tmp/dockersim-test-cache")
+from tests.kept import kept
 
 
 def need_mmdebstrap() -> None:
@@ -24,20 +21,11 @@ def need_mmdebstrap() -> None:
 
 
 def debian() -> Path:
-    """Give the tar of a Debian bookworm, as the stand-in is made; of several who ask at once one makes it."""
+    """Give the tar of a Debian bookworm, as the stand-in is made."""
     need_mmdebstrap()
-    kept = _CACHE / "bookworm-stand-in.tar"
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    with (_CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not kept.exists():
-            _make(kept)
-    return kept
+    return kept("bookworm-stand-in.tar", _make)
 
 
-def _make(kept: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=_CACHE) as place:
-        fresh = Path(place) / "fresh.tar"
-        with fresh.open("wb") as tar:
-            bootstrap("bookworm", tar, print, mirrors=host_mirrors("bookworm"), workspace=Path(place))
-        fresh.replace(kept)
+def _make(fresh: Path) -> None:
+    with fresh.open("wb") as tar:
+        bootstrap("bookworm", tar, print, mirrors=host_mirrors("bookworm"), workspace=fresh.parent)
