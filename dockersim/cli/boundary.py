@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from dockersim.errors import Cancelled, DockersimError
+from dockersim.printable import printable, printable_lines, shortened
 
 FAILED: Final = 1
 USAGE: Final = 125
@@ -81,12 +82,17 @@ def os_error_words(error: OSError) -> str:
     """Put an error of the operating system into words, with the path it is about."""
     known = _DISK.get(error.errno or 0)
     why = known or error.strerror or str(error)
-    return f"{os.fsdecode(error.filename)}: {why}" if isinstance(error.filename, str | bytes) else why
+    return f"{shown(os.fsdecode(error.filename))}: {why}" if isinstance(error.filename, str | bytes) else why
+
+
+def shown(typed: str) -> str:
+    """Write what somebody has typed into a message: on one line, obeying nothing in it, and no longer than is read."""
+    return shortened(printable(typed))
 
 
 def _said(line: str, code: int) -> int:
     if line:
-        click.echo(line, err=True)
+        click.echo(printable_lines(line), err=True)
     return code
 
 
@@ -101,7 +107,7 @@ def _usage(error: click.UsageError) -> int:
         return 0
     if isinstance(error, click.exceptions.NoSuchCommand):
         near = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
-        said = f"{program}: unknown command: {path} {error.command_name}{near}"
+        said = f"{program}: unknown command: {path} {shown(error.command_name)}{near}"
         return _said(f"{said}\n\nRun '{path} --help' for more information", FAILED)
     fault, code = _fault(error, program, path)
     usage = " ".join(context.get_usage().split())
@@ -113,14 +119,14 @@ def _fault(error: click.UsageError, program: str, path: str) -> tuple[str, int]:
         name = error.option_name
         near = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
         kind = "flag" if name.startswith("--") else "shorthand flag"
-        return f"unknown {kind}: {name}{near}", USAGE
+        return f"unknown {kind}: {shown(name)}{near}", USAGE
     if isinstance(error, click.BadOptionUsage):
         return f"flag needs an argument: {error.option_name}", USAGE
     is_argument = isinstance(error, click.MissingParameter) and isinstance(error.param, click.Argument)
     if is_argument or type(error) is click.UsageError:
         arity = _arity(error.ctx.command) if error.ctx else ""
         return f"{program}: '{path}' {arity}" if arity else error.message, FAILED
-    return error.format_message(), USAGE
+    return shortened(error.format_message()), USAGE
 
 
 def _arity(command: click.Command) -> str:
@@ -151,11 +157,13 @@ def _nobody_reads() -> int:
 
 def report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print a bug as one line: what ``sys.excepthook`` is set to. DOCKERSIM_DEBUG=1 shows the traceback instead."""
+    if issubclass(kind, KeyboardInterrupt):  # before the first thing was done, or after the last
+        return
     if os.environ.get("DOCKERSIM_DEBUG"):
         import traceback  # it takes its time to import, and is hardly ever needed
 
         traceback.print_exception(kind, error, trace)
         return
-    what = f"{kind.__name__}: {error}".partition("\n")[0]
+    what = shown(f"{kind.__name__}: {error}".partition("\n")[0])
     line = f"this is a bug in dockersim ({what}); please report it at {_REPORT} with what DOCKERSIM_DEBUG=1 shows"
     click.echo(line, err=True)

@@ -239,3 +239,5 @@ def check_places(*files: Path | None) -> None:
     for file in files:
         if file is not None and not file.parent.is_dir():
             raise DockersimError(f"{file} cannot be written: there is no directory {file.parent}")
+        if file is not None and file.is_dir():
+            raise DockersimError(f"{file} cannot be written: it is a directory")

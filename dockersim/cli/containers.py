@@ -15,6 +15,7 @@ from dockersim.cli.boundary import FAILED, USAGE, Ended
 from dockersim.cli.session import Session, age, pairs, pass_session
 from dockersim.cli.streams import console_for, write_piece
 from dockersim.containers import Container, ExecOptions, NoSuchContainer, Options, Publish, StartFailed
+from dockersim.containers.ports import read_published
 from dockersim.engine import Engine
 from dockersim.errors import ContainerError, DockersimError
 from dockersim.oci import parse_reference
@@ -88,9 +89,10 @@ def run(
     """
     _check_terminal(tty and interactive and not detach)
     try:
+        ports = tuple(one for text in published for one in read_published(text))
         options = Options(
             image, args, name, entrypoint, _variables(env, env_file), user, workdir, hostname,
-            tuple(map(Publish.parse, published)), publish_all, network, pairs(labels),  # type: ignore[arg-type]
+            ports, publish_all, network, pairs(labels),  # type: ignore[arg-type]
             stop_signal, interactive, tty, remove,
         )  # fmt: skip
         engine = session.engine(sandbox=sandbox)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from dockersim.cli.boundary import FAILED, Ended
+from dockersim.cli.boundary import FAILED, Ended, shown
 from dockersim.cli.session import Session, pass_session
 from dockersim.errors import ContainerError, ImageNotFound, InvalidReference
 from dockersim.images import inspect as inspect_image
@@ -84,6 +84,6 @@ def _show(session: Session, names: tuple[str, ...], template: str | None, finder
     else:
         click.echo(printable_json(json.dumps(found, indent=None if template else 4, ensure_ascii=False)))
     for name in missing:
-        click.echo(f"Error: No such {kind}: {name}", err=True)
+        click.echo(f"Error: No such {kind}: {shown(name)}", err=True)
     if missing:
         raise Ended(FAILED)

@@ -18,6 +18,7 @@ from dockersim.errors import RegistryError
 from dockersim.registry import Address, Endpoint, page_key, running
 from dockersim.registry import serve as serve_root
 from dockersim.registry import stop as stop_root
+from dockersim.registry.server.service import last_words
 
 _START_SECONDS: Final = 15.0
 _LOOPBACK: Final = "127.0.0.1"
@@ -128,8 +129,7 @@ def _start(root: Path, host: str, port: int) -> Address:
         if (address := running(root)) is not None:
             return address
         if process.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines()
-            raise RegistryError(said[-1] if said else "the practice registry did not start")
+            raise RegistryError(f"the practice registry did not start: {last_words(log)}")
         time.sleep(0.02)
     raise RegistryError("the practice registry did not answer in time", hint=f"see {log}")
 

@@ -167,6 +167,8 @@ def _who(
         raise _nobody_types() from error
     if not username or not password:
         raise DockersimError(f"{endpoint.title}: a name and a password are needed")
+    if any("\udc80" <= letter <= "\udcff" for letter in username + password):  # bytes that are no text
+        raise DockersimError(f"{endpoint.title}: the name and the password have to be UTF-8")
     return username, password
 
 

@@ -21,6 +21,9 @@ HOST_IP: Final = "127.0.0.1"
 # Deviation: a port is published on 127.0.0.1 unless another address is given, where docker takes 0.0.0.0: a learner's
 # laptop should not serve a whole class room by accident.
 
+_MOST: Final = 100
+"""Ports of one range: each takes a thread that listens."""
+
 _HINT: Final = "write it as -p HOST_PORT:CONTAINER_PORT, for example -p 8080:5000"
 
 
@@ -34,7 +37,8 @@ class Publish(Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Publish:
         """Read ``[[IP:][HOST_PORT]:]CONTAINER_PORT[/tcp]``; raise ContainerError in docker's words."""
-        # Deviation: only single TCP ports can be published; docker also takes udp, sctp and ranges of ports.
+        # Deviation: only TCP ports can be published, each to a port of its own; docker also takes udp and sctp, and a
+        # range of the host's ports of which a container's port may have any.
         ports, _, protocol = text.partition("/")
         if protocol.lower() not in ("", "tcp"):
             raise ContainerError(f"cannot publish {text}: invalid proto: {protocol}", hint="only tcp can be published")
@@ -61,6 +65,26 @@ class Publish(Struct, frozen=True):
         return f"{self.address}->{self.private}"
 
 
+def read_published(text: str) -> tuple[Publish, ...]:
+    """Read what ``-p`` is given: one port, or as many of the host's as of the container's (``8000-8002:80-82``).
+
+    >>> [str(one) for one in read_published("8000-8001:80-81")]
+    ['127.0.0.1:8000->80/tcp', '127.0.0.1:8001->81/tcp']
+    """
+    ports, slash, protocol = text.partition("/")
+    rest, _, container = ports.rpartition(":")
+    if "-" not in container:
+        return (Publish.parse(text),)
+    ip, _, host = rest.rpartition(":")
+    inside = _range(container, f"invalid containerPort: {container}")
+    outside = _range(host, f"invalid hostPort: {host}") if host else [""] * len(inside)
+    if len(inside) != len(outside):
+        message = f"invalid ranges specified for container and host Ports: {container} and {host}"
+        raise ContainerError(message, hint=_HINT)
+    pairs = zip(outside, inside, strict=True)
+    return tuple(Publish.parse(f"{ip}:{there}:{here}{slash}{protocol}") for there, here in pairs)
+
+
 def expand_exposed(exposed: tuple[str, ...]) -> tuple[int, ...]:
     """List the TCP ports that EXPOSE names (``5000/tcp``), for ``docker run -P``.
 
@@ -70,6 +94,14 @@ def expand_exposed(exposed: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(
         int(port) for port, _, kind in (one.partition("/") for one in exposed) if kind != "udp" and port.isdigit()
     )
+
+
+def _range(text: str, message: str) -> list[str]:
+    first, dash, last = text.partition("-")
+    low, high = _number(first, message), _number(last if dash else first, message)
+    if not low <= high < low + _MOST:
+        raise ContainerError(message, hint=f"a range goes up, and has at most {_MOST} ports")
+    return [str(number) for number in range(low, high + 1)]
 
 
 def _number(text: str, message: str) -> int:

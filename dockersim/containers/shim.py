@@ -21,6 +21,7 @@ from dockersim.containers.log import LogWriter
 from dockersim.containers.record import State
 from dockersim.containers.request import Request
 from dockersim.errors import SandboxError
+from dockersim.printable import shortened
 from dockersim.sandbox.contract import Exit, ProgramNotFound, Running, Sandbox, Stdio, Stream
 from dockersim.sandbox.inside.wire import start_time
 from dockersim.sandbox.ladder import stand_on
@@ -165,7 +166,7 @@ class Shim:
         """Tell why it does not start; a container that could not start stays as it was created."""
         if reason != "busy":
             self._folder.write("state.json", State(exit_code=code, error=message).to_json())
-        self._say({"failed": reason, "message": message, "code": code})
+        self._say({"failed": reason, "message": shortened(message), "code": code})  # it has to fit into one message
 
     def _say(self, message: dict[str, object], descriptors: list[int] | None = None) -> None:
         try:

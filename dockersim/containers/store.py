@@ -61,7 +61,7 @@ class ContainerStore:
 
     def check_name(self, name: str) -> None:
         """Raise ContainerError if a container has that name."""
-        taken = self._select("name = ?", name)
+        taken = self._select("name = ?", name) if name.isascii() else []
         if taken:
             raise ContainerError(
                 f'Conflict. The container name "/{name}" is already in use by container "{taken[0].id}". '
@@ -75,7 +75,8 @@ class ContainerStore:
     def find(self, name_or_id: str) -> Record:
         """Find by id, name or the beginning of an id, in docker's order. Raises NoSuchContainer, or ContainerError."""
         wanted = name_or_id.removeprefix("/")
-        found = self._select("id = ?", wanted) or self._select("name = ?", wanted)
+        # What is typed need not be text at all; a name is always ASCII.
+        found = (self._select("id = ?", wanted) or self._select("name = ?", wanted)) if wanted.isascii() else []
         if not found and _ID.fullmatch(wanted):
             found = self._select("id GLOB ?", f"{wanted}*")
         if len(found) > 1:

@@ -60,8 +60,8 @@ class StepRecords:
     def remember(self, key: CacheKey, step: StepPlan, dockerfile: str, result: StepResult) -> None:
         """Keep what a step came to. Repeatable; the last result counts."""
         fields = zlib.compress(json.dumps(key.to_json()).encode(), 1)
-        row = (key.digest, key.parent, fields, json.dumps(result_to_json(result)), dockerfile, step.stage,
-               step.keyword, step.instruction, step.at.line)  # fmt: skip
+        row = (key.digest, key.parent, fields, json.dumps(result_to_json(result)), _text(dockerfile), step.stage,
+               step.keyword, _text(step.instruction), step.at.line)  # fmt: skip
         with self._database.transaction() as connection:
             used = connection.execute("SELECT coalesce(max(used), 0) + 1 FROM step").fetchone()[0]
             connection.execute("INSERT OR REPLACE INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, used))
@@ -87,13 +87,18 @@ class StepRecords:
         rows = self._database.query(
             "SELECT fields, instruction, line, parent FROM step WHERE dockerfile = ? AND stage = ? AND keyword = ?"
             " ORDER BY used DESC LIMIT 100",
-            (dockerfile, step.stage, step.keyword),
+            (_text(dockerfile), step.stage, step.keyword),
         )
 
         def likeness(row: tuple[Any, ...]) -> tuple[bool, bool, bool]:
-            return row[1] == step.instruction, row[3] == key.parent, row[2] == step.at.line
+            return row[1] == _text(step.instruction), row[3] == key.parent, row[2] == step.at.line
 
         best = max(rows, key=likeness, default=None)
         if best is None or not any(likeness(best)):
             return None
         return CacheKey.from_json(json.loads(zlib.decompress(best[0])))
+
+
+def _text(words: str) -> str:
+    """Write a path or an instruction as text: neither has to be UTF-8, and what SQLite keeps as TEXT has."""
+    return words.encode("utf-8", "backslashreplace").decode()

@@ -8,6 +8,7 @@ from dockersim.containers import Publish
 from dockersim.containers.creating import free_address
 from dockersim.containers.naming import new_id, random_name, valid_name
 from dockersim.containers.options import command_line, environment
+from dockersim.containers.ports import read_published
 from dockersim.containers.signals import signal_number
 from dockersim.errors import ContainerError
 from dockersim.oci import ContainerConfig
@@ -50,6 +51,38 @@ def test_publish(text: str, ip: str, host: int, container: int) -> None:
     read = Publish.parse(text)
     assert read == Publish(ip, host, container)
     assert Publish.parse(f"{read.address}:{container}".replace(":0:", "::")) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("8080:5000", ["127.0.0.1:8080->5000/tcp"]),
+        ("8000-8002:80-82/TCP", [f"127.0.0.1:{8000 + number}->{80 + number}/tcp" for number in range(3)]),
+        ("[::1]:8000-8001:80-81", ["[::1]:8000->80/tcp", "[::1]:8001->81/tcp"]),
+        ("80-81", ["127.0.0.1:0->80/tcp", "127.0.0.1:0->81/tcp"]),
+        ("0.0.0.0::80-81", ["0.0.0.0:0->80/tcp", "0.0.0.0:0->81/tcp"]),
+        ("80-80", ["127.0.0.1:0->80/tcp"]),
+    ],
+)
+def test_ranges_are_published(text: str, shown: list[str]) -> None:
+    assert [str(one) for one in read_published(text)] == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("80-81:8000-8003", "invalid ranges specified for container and host Ports: 8000-8003 and 80-81"),
+        ("8000-8003:80", "invalid hostPort: 8000-8003"),
+        ("81-80", "invalid containerPort: 81-80"),
+        ("1-60000:1-60000", "invalid containerPort: 1-60000"),
+        ("80-", "invalid containerPort: 80-"),
+        ("-80", "invalid containerPort: -80"),
+        ("53-54/udp", "invalid proto: udp"),
+    ],
+)
+def test_ranges_that_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ContainerError, match=message):
+        read_published(text)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,8 @@ class Tokens:
         text = document.get("token") or document.get("access_token")
         # What cannot stand in a header would come back in the words of the library's complaint.
         if not isinstance(text, str) or not _VISIBLE.fullmatch(text):
-            raise RegistryError(f"{self._endpoint.title} gave no token ({answer.status})")
+            why = "" if answer.is_success else message_of(answer)
+            raise RegistryError(f"{self._endpoint.title} gave no token ({answer.status}){': ' if why else ''}{why}")
         said = document.get("expires_in")
         life = min(max(said if isinstance(said, int) else 0, SHORTEST_LIFE), LONGEST_LIFE)
         self._kept[scope] = _Token(f"Bearer {text}", time.monotonic() + life)

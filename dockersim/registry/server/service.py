@@ -46,6 +46,9 @@ KEEP_ALIVE_SECONDS: Final = 75
 LONGEST_LOG: Final = 1024 * 1024
 """Bytes after which registry.log is begun anew; one old one is kept."""
 
+_SHORT_LINE: Final = 4096
+"""Bytes that a disk must have free to take a line: a page of it."""
+
 OTHER_SERVES: Final = 3
 """Exit code of a process that finds its root served by another."""
 
@@ -212,7 +215,7 @@ def ensure_running(root: Path) -> Address:
                 time.sleep(0.1)
                 process = _start(root, _last_port(root)) if running(root) is None else process
             elif process.poll() is not None:
-                raise RegistryError(f"the practice registry did not start: {_last_line(root / 'registry.log')}")
+                raise RegistryError(f"the practice registry did not start: {last_words(root / 'registry.log')}")
             time.sleep(0.02)
     except KeyboardInterrupt:
         process.terminate()  # it has told nobody yet where it is, so that nobody could stop it
@@ -347,8 +350,13 @@ def _last_port(root: Path) -> int:
         return 0
 
 
-def _last_line(path: Path) -> str:
+def last_words(path: Path) -> str:
+    """Give the last line of a log; where there is no room for one, say that."""
+    import shutil  # few registries do not start
+
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if not lines and shutil.disk_usage(path.parent).free < _SHORT_LINE:
+        return "the disk is full; free some space, or set DOCKERSIM_HOME to a larger disk"
     return lines[-1] if lines else "it said nothing"
 
 
