@@ -20,6 +20,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from dockersim.errors import ImageError
+from dockersim.sandbox.owners import lacking, process_status
 
 Progress = Callable[[str], None]
 """Is called with one line of what is being done; may raise to stop the work."""
@@ -108,14 +109,22 @@ def _program() -> str:
 
 
 def _arguments(suite: str, mirrors: Mirrors) -> Iterator[str]:
-    # As root, "unshare" only means that all is mounted in a namespace of its own, which dies with mmdebstrap.
-    yield "--mode=unshare" if os.geteuid() == 0 else "--mode=auto"
+    yield f"--mode={_mode()}"
     yield from ("--variant=minbase", "--format=tar", "--skip=output/dev")
     yield '--aptopt=Apt::Install-Recommends "false"'
     yield f"--customize-hook={_FINISH}"
     if MERGED_USR.is_dir():
         yield f"--hook-dir={MERGED_USR}"
     yield from (suite, "-", *mirrors.sources(suite))
+
+
+def _mode() -> str:
+    """Choose how mmdebstrap gets to work as root."""
+    if os.geteuid() != 0:
+        return "auto"
+    # As root, "unshare" only means that all is mounted in a namespace of its own, which dies with mmdebstrap. A
+    # container has none to give, and lets nothing be mounted; mmdebstrap does without then.
+    return "root" if lacking({"SYS_ADMIN": 21}, process_status()) else "unshare"
 
 
 def _follow(process: subprocess.Popen[bytes], progress: Progress) -> str:

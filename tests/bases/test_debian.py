@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from dockersim.content import ContentStore, LayerStore
 from dockersim.errors import Cancelled, ImageError, ImageNotFound
 from dockersim.filesystem import Entry, Kind
 from tests.debian import debian, need_mmdebstrap
+from tests.profiles import command
 
 MIRROR = "http://mirror.example/debian"
 
@@ -103,6 +105,33 @@ def test_a_bootstrap_that_is_stopped_leaves_nothing(interruption: BaseException,
         bootstrap("bookworm", tar, stop_early, mirrors=Mirrors(), workspace=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["tar"]
     assert Path("/proc/self/mounts").read_text() == mounts
+    assert list(processes_about(str(tmp_path))) == []
+
+
+_BEGIN_AND_STOP = """
+import sys
+from pathlib import Path
+from dockersim.bases.debian import Mirrors, bootstrap
+def stop_early(line):
+    if "apt-get update" in line:
+        raise KeyboardInterrupt
+place = Path(sys.argv[1])
+try:
+    with (place / "tar").open("wb") as tar:
+        bootstrap("bookworm", tar, stop_early, mirrors=Mirrors(), workspace=place)
+except KeyboardInterrupt:
+    print("begun and stopped")
+"""
+
+
+def test_root_in_a_container_can_make_one_and_stop(tmp_path: Path) -> None:
+    """There is no namespace to be had for it, and nothing can be mounted."""
+    need_mmdebstrap()
+    tmp_path.chmod(0o755)
+    python = [sys.executable, "-c", _BEGIN_AND_STOP, str(tmp_path)]
+    ran = subprocess.run(command("container", *python), capture_output=True, text=True, check=False)
+    assert ran.stdout == "begun and stopped\n", ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["tar"]
     assert list(processes_about(str(tmp_path))) == []
 
 
