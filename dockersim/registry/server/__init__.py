@@ -8,6 +8,7 @@ The real thing is ``distribution/distribution``; Docker Hub, zot and Harbor answ
     inventory   the same as one looks at it: who shares a blob, what a delete frees
     users       names and scrypt hashes
     access      who may do what; tokens
+    sending     what is on the disk, a piece at a time
     app         the requests of the spec, as a table
     service     one process per root: start, find, stop
 

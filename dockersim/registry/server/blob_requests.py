@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
 from dockersim.registry import names
 from dockersim.registry.problems import Code, Problem
-from dockersim.registry.server.blobs import Upload, pieces
+from dockersim.registry.server.blobs import Upload
 from dockersim.registry.server.call import Call
 from dockersim.registry.server.conditions import entity_tag, has_it, wants_range
+from dockersim.registry.server.sending import sent
 from dockersim.registry.server.uploading import check_range, range_of, receive
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -41,8 +42,7 @@ async def pull(call: Call) -> Response:
         return Response(None, status, headers, media_type="application/octet-stream")
     # Opened before anything is answered: a blob that is deleted from now on is still sent whole.
     file = await run_in_threadpool(call.store.open_blob, call.repository, digest)
-    body = iterate_in_threadpool(pieces(file, first, length))
-    return StreamingResponse(body, status, headers, media_type="application/octet-stream")
+    return StreamingResponse(sent(file, first, length), status, headers, media_type="application/octet-stream")
 
 
 async def start(call: Call) -> Response:

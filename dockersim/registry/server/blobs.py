@@ -23,7 +23,7 @@ from typing import BinaryIO, Final
 from dockersim.registry.problems import Code, Problem
 
 READ: Final = 256 * 1024
-"""Bytes in memory for each request at a time: enough to be fast, and little beside 200 clients at once."""
+"""Bytes that a thread reads or writes at a time: enough to be fast, and little beside 200 clients at once."""
 
 
 class Blobs:

@@ -8,16 +8,17 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Final
 from urllib.parse import quote, urlencode
 
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dockersim.oci import media_types
 from dockersim.registry import names
 from dockersim.registry.problems import Code, Problem
-from dockersim.registry.server.blobs import READ, pieces
+from dockersim.registry.server.blobs import READ
 from dockersim.registry.server.call import LARGEST_PAGE, Call
 from dockersim.registry.server.conditions import entity_tag, has_it
 from dockersim.registry.server.manifests import LONGEST_MANIFEST, Entry
+from dockersim.registry.server.sending import sent
 
 OUTDATED: Final = "non-distributable layers are deprecated: who pulls this image has to fetch them from elsewhere"
 """image-spec 1.1, layer.md, "Non-Distributable Layers"."""
@@ -34,7 +35,7 @@ async def pull(call: Call) -> Response:
     if call.request.method == "HEAD":
         return Response(None, 200, headers, media_type=media_type)
     # Whole only as long as it takes to check: 200 slow readers of 4 MiB would add up.
-    body = iterate_in_threadpool(pieces(call.store.blobs.open(digest), 0, len(data)))
+    body = sent(call.store.blobs.open(digest), 0, len(data))
     return StreamingResponse(body, 200, headers, media_type=media_type)
 
 

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MOST_CONNECTIONS: Final = 4096
 """A class of 300, each with docker's five uploads at once, and room. An idle connection costs 20 kB, one whose client
-does not take its answer twice ``blobs.READ``."""
+does not take its answer some 100 kB (``sending.PIECE``, and what of one the kernel has not taken)."""
 
 FILES_FOR_EACH: Final = 2
 """Its socket, and the blob that is being sent."""
@@ -68,6 +68,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request; or turn the client away."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # no next piece before the one before is with the kernel
         self._since = self._moved = self.loop.time()
         self._unsent = 0
         self._between = False

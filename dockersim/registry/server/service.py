@@ -52,6 +52,10 @@ _SHORT_LINE: Final = 4096
 OTHER_SERVES: Final = 3
 """Exit code of a process that finds its root served by another."""
 
+SEND_BUFFER: Final = 256 * 1024
+"""Bytes that the kernel keeps for each client to take. By itself Linux lets it grow to 4 MB, for clients so far away
+that a network holds that much on the way."""
+
 INSTANCE_HEADER: Final = "Dockersim-Registry"
 
 
@@ -277,6 +281,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # what is accepted inherits it
     try:
         listening.bind((host, port))
         listening.listen(1024)
