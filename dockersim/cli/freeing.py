@@ -21,6 +21,7 @@ from dockersim.registry import (
     Endpoint,
     NotInRegistry,
     Removal,
+    Unreachable,
     WireEvent,
     collect,
     plan_collection,
@@ -131,7 +132,7 @@ def _removed(shipping: Shipping, reference: Reference, *, is_ours: bool, as_admi
         if not is_ours:
             raise
         raise AccessDenied(error.message, hint=f"{error.hint}; who runs the registry adds --as-admin") from error
-    except NotInRegistry:
+    except (NotInRegistry, Unreachable):
         raise
     except RegistryError as error:
         if is_ours or reference.digest:

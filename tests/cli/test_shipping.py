@@ -329,6 +329,8 @@ def test_what_is_read_from_one_registry_is_not_removed_from_another(
         assert "This removes the manifest " in ok("registry", "rm", "-f", "--manifest", name)
         refused = run("registry", "rm", "-f", "--as-admin", name)
         assert refused.exit_code == 1 and refused.stderr.startswith(f"{theirs.registry} is not the practice registry;")
+        monkeypatch.setenv("DOCKERSIM_REGISTRY", "127.0.0.1:1")
+        assert run("registry", "rm", "-f", name).stderr.endswith("; check the name and your connection\n")
         monkeypatch.setenv("DOCKERSIM_REGISTRY", "")
         assert "latest: Pulling from" in ok("pull", name), "ours has it still"
 
