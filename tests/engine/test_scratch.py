@@ -23,7 +23,7 @@ try:
 except DockersimError as error:
     print(error)
 """
-_NONE = "for at in /tmp /var/tmp {place}/tmp; do mount -t tmpfs -o ro none $at; done; cd /proc"
+_NONE = "for at in /tmp /var/tmp {place}/tmp; do mount --bind $at $at; mount -o remount,bind,ro $at; done; cd /proc"
 
 
 def _found(place: Path, prepare: str, home: str) -> str:
