@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ import pytest
 
 from dockersim.errors import RegistryError
 from dockersim.registry import Address, ensure_running, running, serve, stop
+from dockersim.registry.purpose import Purpose
 from dockersim.registry.server.service import LOOPBACK, SEND_BUFFER, listen
 
 
@@ -44,6 +46,14 @@ def test_started_twice_is_one_process_and_stopping_ends_it(root: Path) -> None:
     assert address.host == "127.0.0.1" and running(root) == address
     assert stop(root) and not stop(root)
     assert running(root) is None and not (root / "server.json").exists()
+
+
+def test_to_ask_whether_it_runs_is_no_request_of_a_learner(root: Path) -> None:
+    address = ensure_running(root)
+    assert running(root) == address
+    stop(root)
+    told = [json.loads(line)["purpose"] for line in (root / "wire.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert set(told) == {Purpose.SEE_PAGE.value}
 
 
 def test_a_restart_keeps_everything_and_the_port(root: Path) -> None:

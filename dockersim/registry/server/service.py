@@ -328,7 +328,7 @@ def _answers(address: Address) -> bool:
     host = address.registry.rpartition(":")[0].strip("[]")
     connection = HTTPConnection(host, address.port, timeout=2)
     try:
-        connection.request("GET", "/v2/")
+        connection.request("GET", "/page.css")  # not of the protocol, so that it is not among a learner's requests
         return connection.getresponse().getheader(INSTANCE_HEADER) == address.instance
     except (OSError, HTTPException):
         return False
