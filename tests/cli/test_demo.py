@@ -15,6 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from dockersim.cli.demo.command import unwound
+from dockersim.cli.demo.stage import Stage
+from dockersim.cli.demo.story import Story
 from dockersim.registry import stop
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of another kind")
@@ -48,6 +51,16 @@ def test_a_demo_that_is_told_to_end_stops_its_registry(tmp_path: Path, number: s
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_demo_that_nohup_has_started_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with unwound(Stage(Story(), tmp_path)):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_demo_that_nobody_reads_any_more_cleans_up(tmp_path: Path) -> None:

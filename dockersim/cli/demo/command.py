@@ -42,7 +42,7 @@ def demo(base: str, keep: bool, sandbox: str | None) -> None:
     """
     story = Story()
     stage = Stage.set_up(story, sandbox)
-    with _unwound(stage):
+    with unwound(stage):
         try:
             _play(stage, base)
         except NotShown as error:
@@ -56,10 +56,10 @@ def demo(base: str, keep: bool, sandbox: str | None) -> None:
 
 
 @contextmanager
-def _unwound(stage: Stage) -> Iterator[None]:
+def unwound(stage: Stage) -> Iterator[None]:
     """Let SIGTERM, and the end of the terminal, unwind us as Ctrl-C does: what we have started outlives us.
 
-    Who is leaving already is let go on.
+    Who is leaving already is let go on; what whoever started us wants to be ignored (nohup) stays so.
     """
 
     def unwind(number: int, frame: FrameType | None) -> None:
@@ -67,7 +67,8 @@ def _unwound(stage: Stage) -> Iterator[None]:
             raise Ended(128 + number)
 
     is_main = threading.current_thread() is threading.main_thread()  # Python allows it to no other
-    before = {number: signal.signal(number, unwind) for number in _ENDINGS if is_main}
+    heard = [number for number in _ENDINGS if is_main and signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, unwind) for number in heard}
     try:
         yield
     finally:
