@@ -46,6 +46,7 @@ def open_what_is_closed() -> None:
             if nothing != number:
                 os.dup2(nothing, number)
                 os.close(nothing)
+            os.set_inheritable(number, True)  # what we start would else have the same fault
             setattr(sys, name, open(number, mode, encoding="utf-8"))  # noqa: SIM115  # it lives as long as we do
 
 

@@ -80,6 +80,14 @@ def test_what_is_closed_is_not_the_database(root: Path, app: Path) -> None:
     assert subprocess.run(shown, env=environment(root), capture_output=True, check=True).stdout.count(b"\n") == 1
 
 
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_what_is_closed_is_not_the_database_of_who_is_started_either(root: Path, number: int) -> None:
+    program = "import os, subprocess, sys; from dockersim.cli.__main__ import open_what_is_closed as begin; begin()"
+    started = f"import os; assert os.path.samestat(os.fstat({number}), os.stat(os.devnull))"
+    line = f'exec "$0" -c "{program}; sys.exit(subprocess.run([sys.executable, *sys.argv[1:]]).returncode)" -c "$1"'
+    subprocess.run(["sh", "-c", f"{line} {number}>&-", sys.executable, started], env=environment(root), check=True)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_while_modules_are_imported(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "click.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(number)})\ntime.sleep(60)\n")
