@@ -82,15 +82,20 @@ def prune_cache(
 
 
 def _too_many(doomed: list[Cached], sizes: Mapping[Cached, int], keep_bytes: int) -> list[Cached]:
-    """Choose what must go so that no more bytes are left; what images have as well does not count."""
+    """Choose what must go so that no more bytes are left; what images have as well does not count.
+
+    A layer that several steps came to is only free when all of them have gone.
+    """
     left = sum(size for one, size in sizes.items() if not one.shared)
     stale = sorted((one for one in doomed if one.used is not None), key=lambda one: one.used or 0.0)
-    gone = []
+    gone: list[Cached] = []
+    layers: set[DiffID] = set()
     for one in stale:
-        if left <= keep_bytes:
-            break
+        if left <= keep_bytes and one.layer not in layers:
+            continue
         gone.append(one)
         left -= 0 if one.shared else sizes[one]
+        layers |= {one.layer} if one.layer else set()
     return gone
 
 

@@ -112,6 +112,18 @@ def test_of_what_was_not_used_for_longest_only_so_much_goes(engine: Engine, cont
     assert len(prune_cache(engine.store, everything=True, keep_bytes=0).objects) == 4
 
 
+def test_a_layer_that_several_steps_came_to_goes_with_the_last_of_them(engine: Engine, context: Path) -> None:
+    for name in ("one", "two"):
+        engine.build(context, text=f"FROM busybox\nRUN echo > /{name}\nCOPY app.py /", tags=(name,)).finish()
+        engine.store.images.remove(name)
+    (twice,) = {one.layer for one, size in measure_cache(engine.store, list_cache(engine.store)) if size == 0}
+    for _, layer in engine.store.records.steps():
+        os.utime(engine.store.content.path(layer or ""), (0, 40 if layer == twice else 50))
+    size = sum(size for _, size in measure_cache(engine.store, list_cache(engine.store)))
+    assert len(prune_cache(engine.store, everything=False, keep_bytes=size - 1).objects) == 2
+    assert twice not in [layer for _, layer in engine.store.records.steps()]
+
+
 def test_only_what_is_chosen_goes(engine: Engine, context: Path) -> None:
     started = time.time()
     text = "FROM busybox\nRUN --mount=type=cache,target=/c echo 12345 > /c/f; cp /c/f /g\n"
