@@ -19,7 +19,7 @@ def hold(place: Path) -> int:
     """Hold a directory, which need not be there yet, with others who use it, until the descriptor is closed."""
     descriptor = _open(place)
     lock(descriptor, shared=True)
-    os.utime(descriptor)  # see used_at
+    os.utime(_lock_of(place))  # see used_at; Windows does it by name alone
     return descriptor
 
 
