@@ -39,7 +39,8 @@ class Ledger(Struct, frozen=True):
         if found is None or not _is_it(found, path):
             return entry
         # Deviation: in an ordinary user's namespace, root's file that tar or dpkg unpacks in the place of another
-        # user's stays the other user's; and one that `sed -i` writes anew is root's if the same RUN gave it away.
+        # user's stays the other user's. One that `sed -i` writes anew is whose it was before the RUN, even if that has
+        # given it away meanwhile, and root's if that has made it.
         keeps = found.copied and stood_before
         entry = replace(
             entry,
