@@ -35,12 +35,14 @@ class Forwarder:
 
     def bind(self, publish: Sequence[Publish], *, direct: bool) -> tuple[Publish, ...]:
         """Take every port; return them with the numbers that were chosen. Raises PortTaken."""
-        return tuple(self._bind(one, direct=direct) for one in publish)
+        bound = tuple(self._bind(one, direct=direct) for one in publish)
+        for one in publish if direct else ():
+            if one.host_port != one.container_port:
+                _check_free(one.container_port)  # now that we have all of ours
+        return bound
 
     def _bind(self, one: Publish, *, direct: bool) -> Publish:
         listener = _listen(one)
-        if direct and one.host_port != one.container_port:
-            _check_free(one.container_port, listener)
         if direct and one.host_port == one.container_port:
             listener.close()  # the container will listen there itself, as it shares the host's network
             return one
@@ -96,13 +98,12 @@ def _listen(one: Publish) -> socket.socket:
     return listener
 
 
-def _check_free(port: int, listener: socket.socket) -> None:
+def _check_free(port: int) -> None:
     """See that a container on the host's network can have ``port``: else its page would be a stranger's."""
     try:
         _listen(Publish(HOST_IP, port, port)).close()
     except PortTaken as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
-            listener.close()
             shared = (
                 f"port {port} of the container is taken: its network is this machine's, where somebody listens there"
             )

@@ -135,6 +135,14 @@ def test_a_stranger_has_the_port_inside(sharing: World) -> None:
     assert sharing.folders() == []
 
 
+def test_the_port_inside_is_another_published_one(sharing: World) -> None:
+    """One that we have ourselves is as good as a stranger's: the first port would show the page of the second."""
+    first, second, third = free_port(), free_port(), free_port()
+    publish = (Publish("127.0.0.1", first, second), Publish("127.0.0.1", second, third))
+    with pytest.raises(StartFailed, match=f"port {second} of the container is taken"):
+        sharing.start("sleep 1000", publish=publish)
+
+
 def test_much_both_ways_at_once(best: World) -> None:
     """An echo server that is sent megabytes while it answers: neither side may wait for the other to be done."""
     name = best.start("while :; do nc -l -p 8000 -e cat; done", publish=(Publish("127.0.0.1", 0, 8000),))
