@@ -38,9 +38,10 @@ class Ledger(Struct, frozen=True):
         found = self.recorded.get(status.st_ino)
         if found is None or not _is_it(found, path):
             return entry
-        # Deviation: in an ordinary user's namespace, root's file that tar or dpkg unpacks in the place of another
-        # user's stays the other user's. One that `sed -i` writes anew is whose it was before the RUN, even if that has
-        # given it away meanwhile, and root's if that has made it.
+        # Deviation: in an ordinary user's namespace, what a RUN makes anew, or moves, to where another user's file was
+        # (tar, dpkg, `rm f; echo > f`, `mv`) stays the other user's; what `mv` of a directory or `cp -p` copies loses
+        # its owner. What `sed -i` writes anew is whose it was before the RUN, even if that has given it away meanwhile,
+        # and root's if the RUN has made it.
         keeps = found.copied and stood_before
         entry = replace(
             entry,
