@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dockersim.printable import printable_json
@@ -28,13 +28,30 @@ def as_json(value: Any) -> str:
 
 _TOKEN: Final = re.compile(r"""\s*("(?:\\.|[^"\\])*"|'[^']*'|`[^`]*`|[()|]|[^\s|()]+)""")
 
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _index(values: Any, at: Any) -> Any:
+    if isinstance(values, Mapping):
+        return values.get(at, "")
+    if int(at) < 0:
+        raise IndexError(f"index out of range: {at}")
+    return values[int(at)]
+
+
 _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "json": as_json,
-    "upper": lambda value: str(value).upper(),
-    "lower": lambda value: str(value).lower(),
+    "upper": lambda value: _text(value).upper(),
+    "lower": lambda value: _text(value).lower(),
     "len": len,
     "join": lambda values, joint: joint.join(values),
-    "index": lambda values, at: values[int(at)] if isinstance(values, Sequence) else values.get(at, ""),
+    "index": _index,
     "split": lambda text, joint: text.split(joint),
     "eq": lambda value, *others: value in others,
     "ne": lambda value, other: value != other,
@@ -72,7 +89,9 @@ def _command(tokens: list[str], scope: Scope, piped: list[Any]) -> Any:
     if name:
         try:
             return _FUNCTIONS[name](*words)
-        except (TypeError, ValueError, IndexError, AttributeError) as error:
+        except (TypeError, AttributeError) as error:
+            raise NotUnderstood(f"{name}: not the number or kind of values that it takes") from error
+        except (ValueError, IndexError) as error:
             raise NotUnderstood(f"{name}: {error}") from error
     if len(words) > 1:
         raise NotUnderstood("can't give arguments to what is no function")
@@ -91,7 +110,7 @@ def _operand(tokens: list[str], scope: Scope) -> Any:
         if len(word) < 2 or word[-1] != word[0]:
             raise NotUnderstood("unterminated quoted string")
         return word[1:-1]
-    if word.lstrip("-").isdigit():
+    if _NUMBER.fullmatch(word):
         return int(word)
     start, dot, path = word.partition(".")
     if (start or ".") not in scope:

@@ -22,7 +22,10 @@ from dockersim.errors import DockersimError
 from dockersim.views.pipeline import NotUnderstood, Scope, as_json, evaluate
 from dockersim.views.tables import table
 
-_ACTION: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
+_ACTION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+
+_TRIMMING: Final = re.compile(r"\s*(\{\{)-(?=\s)|(?<=\s)-(\}\})\s*")
+"""Markers that trim the text beside an action. Without a space a minus is a number's."""
 
 _VARIABLES: Final = re.compile(r"\$(\w+)\s*(?:,\s*\$(\w+)\s*)?:=\s*(.*)", re.DOTALL)
 
@@ -49,8 +52,10 @@ def render(template: str, fields: Mapping[str, Any]) -> str:
     """Fill a template in. Raises DockersimError in docker's words for what it does not understand."""
     text = template.replace("\\t", "\t").replace("\\n", "\n")
     try:
-        nodes, _ = _parse(iter(_ACTION.split(text)), "")
+        nodes, _ = _parse(iter(_ACTION.split(_TRIMMING.sub(r"\1\2", text))), "")
         return "".join(_run(nodes, {".": fields, "$": fields}))
+    except RecursionError as error:
+        raise DockersimError("template parsing error: too many blocks or parentheses in one another") from error
     except NotUnderstood as error:
         raise DockersimError(
             f"template parsing error: {template}: {error}", hint="fields are written {{.Name}}"
@@ -69,8 +74,12 @@ def render_rows(template: str, rows: Iterable[Mapping[str, Any]], header: Mappin
     if word != "table" or not rest:
         return "\n".join(render(template, row) for row in rows)
     cells = [render(rest, row).split("\t") for row in rows]
-    titles = _ACTION.sub(lambda action: header.get(action[1].rpartition(".")[2], action[1]), rest.replace("\\t", "\t"))
+    titles = _ACTION.sub(lambda action: _title(action[1].strip(" -"), header), rest.replace("\\t", "\t"))
     return "\n".join(line.rstrip() for line in table(titles.split("\t"), cells).split("\n"))
+
+
+def _title(action: str, header: Mapping[str, str]) -> str:
+    return header.get(action.rpartition(".")[2], action)
 
 
 def _parse(pieces: Iterator[str], inside: str) -> tuple[tuple[_Node, ...], str]:
@@ -86,11 +95,13 @@ def _parse(pieces: Iterator[str], inside: str) -> tuple[tuple[_Node, ...], str]:
             if inside:
                 raise NotUnderstood(f"unexpected end: {{{{{inside}}}}} has no {{{{end}}}}")
             return tuple(nodes), ""
-        word, _, rest = action.partition(" ")
+        action = action.strip()
+        word = action.split(maxsplit=1)[0] if action else ""
+        rest = action.removeprefix(word).strip()
         if word in ("range", "if", "with"):
             body, ended_by = _parse(pieces, word)
             otherwise = _parse(pieces, word)[0] if ended_by == "else" else ()
-            nodes.append(_Block(word, rest.strip(), body, otherwise))
+            nodes.append(_Block(word, rest, body, otherwise))
         elif word in ("end", "else"):
             if not inside or rest:
                 raise NotUnderstood(f"unexpected {{{{{action}}}}}")

@@ -152,6 +152,9 @@ ROW = {
         ("{{with .Config}}{{.Open}}{{end}}", "true"),
         ('{{(index .Ports "80/tcp").HostPort}}', "8080"),
         ('{{range $port, $at := .Ports}}{{$port}}={{(index (index $.Ports $port) "HostPort")}}{{end}}', "80/tcp=8080"),
+        ("{{.Name}}  {{- .Size -}}  !", "app12!"),
+        ("{{.Size}} {{-5}}", "12 -5"),
+        ("{{range\n.Tags}}x{{end}}", "xx"),
         ("no action", "no action"),
     ],
 )
@@ -165,12 +168,15 @@ def test_templates_fill_in_as_gos_do(template: str, shown: str) -> None:
         *("{{.Nope}}", "{{nope .Name}}", "{{}}", "{{index .Tags 9}}", "{{.Name.More}}", '{{"x}}', "{{.Name", "{{end}}"),
         *("{{range .Tags}}", "{{range .Name}}{{end}}", "{{.Name .Size}}", "{{(.Name}}", "{{.Name)}}", "{{.Name |}}"),
         *("{{$x}}", "{{if .Name}}{{else}}", "{{if .Name}}{{else if .Tags}}{{end}}"),
+        *("{{index .Tags -1}}", "{{upper .Tags}}", "{{\u00b2}}", "{{--5}}", f"{{{{{'9' * 5000}}}}}"),
+        *("{{if .Name}}" * 3000 + "{{end}}" * 3000, "{{" + "(" * 3000 + "1" + ")" * 3000 + "}}"),
     ],
+    ids=lambda template: template[:40],
 )
 def test_templates_that_make_no_sense_are_refused_in_one_line(template: str) -> None:
     with pytest.raises(DockersimError, match="template parsing error") as refused:
         render(template, ROW)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(refused.value) and "lambda" not in str(refused.value)
 
 
 def test_rows_are_laid_out_as_asked() -> None:
