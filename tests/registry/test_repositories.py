@@ -160,6 +160,20 @@ def test_a_manifest_that_is_damaged_keeps_the_blobs_that_it_may_have_named(tmp_p
     assert store.collect(time.time() + 1) == {}
 
 
+def test_what_a_disk_has_failed_on_the_way_is_another_state(tmp_path: Path) -> None:
+    store = RegistryStore(tmp_path)
+    digest = put_image(store, b"layer", tag="v1")
+    data, media_type = store.manifest("alice/app", digest)
+    before, known = store.state(), Inventory.read(store).manifests.keys()
+    (tmp_path / "repositories/alice/app/_tags/v2").mkdir()  # so that the tag cannot be written
+    other = data + b"\n"
+    entry = Entry.read(other, media_type, f"sha256:{hashlib.sha256(other).hexdigest()}")
+    with pytest.raises(OSError):
+        store.put_manifest("alice/app", other, entry, tags=["v2"])
+    (tmp_path / "repositories/alice/app/_tags/v2").rmdir()
+    assert Inventory.read(store).manifests.keys() > known and store.state() != before
+
+
 def test_a_plan_reads_each_manifest_once(tmp_path: Path) -> None:
     class Counting(RegistryStore):
         def manifest(self, repository: str, digest: str) -> tuple[bytes, str]:

@@ -138,7 +138,7 @@ class RegistryStore:
 
     def put_manifest(self, repository: str, data: bytes, entry: Entry, *, tags: Iterable[str] = ()) -> None:
         """Store a manifest that was checked, then point ``tags`` at it; raise MANIFEST_BLOB_UNKNOWN."""
-        with self._linking():
+        with self._changing():
             self._check_all_there(repository, entry)
             self._write(self.blobs.path(entry.digest), data)
             if entry.subject:
@@ -146,25 +146,22 @@ class RegistryStore:
             self._write(self._link(repository, "_manifests", entry.digest), entry.media_type.encode())
             for tag in tags:
                 self._write(self._repositories / repository / "_tags" / tag, entry.digest.encode())
-            self._changed()
 
     def remove_tag(self, repository: str, tag: str) -> None:
         """Remove a tag; the manifest stays. Raises MANIFEST_UNKNOWN."""
-        with self._linking():
+        with self._changing():
             if not self._tagged(repository, tag):
                 raise Problem(Code.MANIFEST_UNKNOWN, "manifest unknown")
             (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
-            self._changed()
 
     def remove_manifest(self, repository: str, digest: str) -> None:
         """Remove a manifest and every tag that points at it; raise MANIFEST_UNKNOWN."""
-        with self._linking():
+        with self._changing():
             self.resolve(repository, digest)
             for tag in self.tags(repository):
                 if self._tagged(repository, tag) == digest:
                     (self._repositories / repository / "_tags" / tag).unlink(missing_ok=True)
             self._forget_manifest(repository, digest)
-            self._changed()
 
     # Listings
 
@@ -218,23 +215,21 @@ class RegistryStore:
 
     def remove_untagged(self, listed: Collection[tuple[str, str]], before: float) -> list[tuple[str, str]]:
         """Remove those of the ``listed`` manifests that no tag leads to still; return repositories and digests."""
-        with self._linking():
+        with self._changing():
             found = [one for one in self.untagged(before) if one in listed]
             for repository, digest in found:
                 self._forget_manifest(repository, digest)
-            self._changed()
         return found
 
     def collect(self, before: float) -> dict[str, int]:
         """Remove the garbage; return what was freed. Pushes wait meanwhile, pulls do not."""
-        with self._linking():
+        with self._changing():
             found = self.garbage(before)
             for digest in found:
                 self.blobs.remove(digest)
             for repository in self._walk():
                 for digest in found.keys() & set(self._links(repository, "_blobs")):
                     self._link(repository, "_blobs", digest).unlink(missing_ok=True)
-            self._changed()
         return found
 
     def expire_uploads(self, before: float) -> int:
@@ -324,12 +319,20 @@ class RegistryStore:
             lock(file.fileno())
             yield
 
-    def _changed(self) -> None:
-        """Give the state another name, also for another process; to be called while linking."""
-        self._changes += 1  # some file systems know no times between two seconds
-        now = time.time_ns()
-        with suppress(OSError):
-            os.utime(self.root / "links.lock", ns=(now, now))
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Be the only one, and afterwards give the state another name, also for another process.
+
+        Also where the disk fails on the way: some of it may be done.
+        """
+        with self._linking():
+            try:
+                yield
+            finally:
+                self._changes += 1  # some file systems know no times between two seconds
+                now = time.time_ns()
+                with suppress(OSError):
+                    os.utime(self.root / "links.lock", ns=(now, now))
 
     def _since(self, repository: str, kind: str, digest: str) -> float:
         status = _status(self._link(repository, kind, digest))
