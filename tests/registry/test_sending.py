@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import sys
@@ -57,6 +58,11 @@ def test_the_part_that_is_asked_for_is_sent(path: Path, first: int, length: int)
 def test_a_file_that_was_cut_off_ends_where_it_ends(path: Path) -> None:
     data, is_closed = read(path, 0, 2 * len(DATA))
     assert data == DATA and is_closed
+
+
+def test_a_python_without_the_flag_sends_it_as_well(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "RWF_NOWAIT", raising=False)  # musl before 1.2.5
+    assert read(path, 0, len(DATA)) == (DATA, True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read in /proc")

@@ -36,13 +36,16 @@ async def sent(file: BinaryIO, first: int, length: int) -> AsyncIterator[bytes]:
 
 
 def _at_hand(file: BinaryIO, at: int, size: int) -> bytes:
-    """Read as much of ``size`` bytes as need not be waited for (preadv(2), RWF_NOWAIT); not all file systems know."""
-    if sys.platform != "linux":
+    """Read as much of ``size`` bytes as need not be waited for (preadv(2), RWF_NOWAIT).
+
+    Not all file systems know that, nor all C libraries: musl has it since 1.2.5.
+    """
+    if sys.platform != "linux" or not hasattr(os, "RWF_NOWAIT"):
         return b""
     buffer = bytearray(size)
     try:
         count = os.preadv(file.fileno(), [buffer], at, os.RWF_NOWAIT)
-    except OSError:
+    except (OSError, NotImplementedError):
         return b""
     return memoryview(buffer)[:count].tobytes()
 
