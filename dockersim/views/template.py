@@ -22,6 +22,8 @@ from dockersim.errors import DockersimError
 from dockersim.views.pipeline import NotUnderstood, Scope, as_json, evaluate
 from dockersim.views.tables import table
 
+# Deviation: of Go's templates --format has not variables of one's own, comments, `else if`, and, or, print, printf,
+# slice, lt, gt, and docker's title, pad and truncate; and to name what is not there is an error, not `<no value>`.
 _ACTION: Final = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 
 _TRIMMING: Final = re.compile(r"\s*(\{\{)-(?=\s)|(?<=\s)-(\}\})\s*")

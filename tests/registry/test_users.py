@@ -119,3 +119,12 @@ def test_who_registers_leaves_the_lines_of_others_as_they_are(tmp_path: Path) ->
     assert users.login("alice", "wonderland", may_register=False) is Login.ACCEPTED
     kept = (tmp_path / "users").read_bytes().splitlines()
     assert ALICE.encode() in kept and latin in kept
+
+
+def test_a_new_user_takes_nothing_out_of_a_teachers_file(tmp_path: Path) -> None:
+    file = tmp_path / "htpasswd"
+    text = f"# the class of 2026\n\n{ALICE}"
+    file.write_text(text)
+    assert Users(file).login("bob", "builder", may_register=True) is Login.REGISTERED
+    assert file.read_text().startswith(f"{text}\nbob:$scrypt$")
+    assert Users(file).login("alice", "wonderland", may_register=True) is Login.ACCEPTED

@@ -321,10 +321,7 @@ class RegistryStore:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Be the only one, and afterwards give the state another name, also for another process.
-
-        Also where the disk fails on the way: some of it may be done.
-        """
+        """Be the only one; then give the state another name, also if it fails: some of it may be done."""
         with self._linking():
             try:
                 yield

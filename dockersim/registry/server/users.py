@@ -79,23 +79,28 @@ class Users:
     def _register(self, name: str, password: str) -> Login:
         if not is_user(name) or name in RESERVED or not password:
             return Login.REFUSED
-        self._write({**self._read(), name: _scramble(password)})
+        self._append(f"{name}:{_scramble(password)}\n")
         return Login.REGISTERED
 
     def _read(self) -> dict[str, str]:
-        try:
-            lines = self.path.read_text(encoding="utf-8", errors=_AS_IT_IS).splitlines()
-        except FileNotFoundError:
-            return {}
-        pairs = (line.partition(":") for line in lines if line and not line.startswith("#"))
+        pairs = (line.partition(":") for line in self._text().splitlines() if line and not line.startswith("#"))
         return {name: scrambled for name, _, scrambled in pairs}
 
-    def _write(self, users: dict[str, str]) -> None:
+    def _text(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8", errors=_AS_IT_IS)
+        except FileNotFoundError:
+            return ""
+
+    def _append(self, line: str) -> None:
+        """Write the file anew with one line more; comments and all else that a teacher has written stay."""
+        text = self._text()
+        separator = "\n" if text and not text.endswith("\n") else ""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         half = self.path.with_name(f".{uuid.uuid4().hex}")
         descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
-            file.writelines(f"{name}:{scrambled}\n" for name, scrambled in sorted(users.items()))
+            file.write(text + separator + line)
             # A power cut must not leave it empty: anybody could then register under the names of others.
             file.flush()
             os.fsync(file.fileno())
