@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from image import Store
@@ -27,6 +28,7 @@ from dockersim.registry import (
     endpoint_of,
 )
 from dockersim.registry.client import uploads
+from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.ratelimit import Limit, length, read_limit
 
 NOISE = random.Random(7).randbytes(40_000_000)
@@ -63,6 +65,23 @@ def test_a_push_and_a_pull_whose_line_is_cut_go_on(registry: str, tmp_path: Path
             sizes = list(client.upload_blob("test/app", BLOB, source))
         assert sizes[-1] == BLOB.size and waited == [0.5]
         assert fetched(client, BLOB, tmp_path / "there") == NOISE
+
+
+def test_a_session_that_is_lost_after_all_is_opened_anew(server: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    sending, real, patches = 20_000_000, RegistryClient.request, list[str]()
+
+    def request(self: RegistryClient, method: str, url: str, *rest: Any, **more: Any) -> Answer:
+        patches.extend([method] if method == "PATCH" else [])
+        if method == "PATCH" and len(patches) == 1:
+            raise Interrupted("the line was cut", server.registry)
+        lost = method == "PATCH" and len(patches) == 2
+        return real(self, method, f"/v2/test/app/blobs/uploads/{'0' * 32}" if lost else url, *rest, **more)
+
+    monkeypatch.setattr(RegistryClient, "request", request)
+    blob = Descriptor("application/octet-stream", sha256(NOISE[:sending]), sending)
+    with client_of(server.registry, []) as client:
+        sizes = list(client.upload_blob("test/app", blob, io.BytesIO(NOISE[:sending])))
+    assert sizes[-1] == sending and len(patches) == 3
 
 
 @pytest.mark.parametrize("after", [0, 100, 1000], ids=["before the first byte", "in the head", "in a later request"])

@@ -16,7 +16,7 @@ from dockersim.errors import RegistryError
 from dockersim.oci import Descriptor
 from dockersim.registry.client.answer import Answer
 from dockersim.registry.client.patience import Patience
-from dockersim.registry.client.refusals import Interrupted, TooManyRequests
+from dockersim.registry.client.refusals import Interrupted, NotInRegistry, TooManyRequests
 
 if TYPE_CHECKING:
     from dockersim.registry.client.connection import RegistryClient
@@ -37,7 +37,7 @@ def upload(client: RegistryClient, blobs: str, scope: str, blob: Descriptor, sou
     uploading = _Uploading(client, blobs, scope, blob, source)
     session = uploading.open()
     patience = Patience(client.pause)
-    furthest = 0
+    furthest, broke_off = 0, False
     while session.location:
         try:
             session = uploading.send(session)
@@ -46,7 +46,12 @@ def upload(client: RegistryClient, blobs: str, scope: str, blob: Descriptor, sou
                 patience.renew()
         except (Interrupted, TooManyRequests) as error:
             patience.bear(error)
-            session = uploading.recover(session)
+            session, broke_off = uploading.recover(session), True
+        except NotInRegistry:
+            if not broke_off:
+                raise
+            # Distribution 2.8 may tell how much a session has, and then know it no more.
+            session, broke_off = uploading.open(), False
         yield session.sent
 
 
