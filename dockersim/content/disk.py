@@ -86,6 +86,25 @@ def write_whole(path: Path, data: bytes) -> None:
             raise
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Replace a file that only its owner can read, in one step, and have it on the disk. Raises OSError.
+
+    It is unreadable to others before there is anything in it. A power cut leaves the old bytes or the new ones: an
+    empty file of users or keys would let anybody in.
+    """
+    half = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+
+
 def _open_for_lock(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT
     try:

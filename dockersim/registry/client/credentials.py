@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from dockersim.content.disk import write_private
 from dockersim.errors import StoreError
 
 
@@ -76,16 +75,9 @@ class CredentialFile:
         return auths if isinstance(auths, dict) else {}
 
     def _write(self, document: dict[str, Any]) -> None:
-        half = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Made unreadable to others before there is anything in it.
-            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2)
-            os.replace(half, self.path)
+            write_private(self.path, json.dumps(document, indent=2).encode())
         except OSError as error:
-            half.unlink(missing_ok=True)
             raise StoreError(f"cannot write the logins to {self.path}: {error.strerror}") from error
 
 

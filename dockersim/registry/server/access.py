@@ -20,15 +20,14 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import os
 import secrets
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
+from dockersim.content.disk import write_private
 from dockersim.registry.names import LONGEST_NAME
 from dockersim.registry.problems import Code, Problem
 from dockersim.registry.server.users import Login, Users
@@ -206,13 +205,7 @@ def load_secret(path: Path) -> bytes:
     if len(secret) >= SECRET_BYTES:
         return secret
     # There is none; or a power cut has left an empty file, with which anybody could sign.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{uuid.uuid4().hex}")
-    with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(SECRET_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(half, path)
+    write_private(path, secrets.token_bytes(SECRET_BYTES))
     return path.read_bytes()
 
 

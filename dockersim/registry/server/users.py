@@ -14,15 +14,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import threading
-import uuid
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from dockersim.content.disk import write_private
 from dockersim.registry.names import is_user
 
 _LOG_N, _R, _P = 14, 8, 1
@@ -96,15 +95,7 @@ class Users:
         """Write the file anew with one line more; comments and all else that a teacher has written stay."""
         text = self._text()
         separator = "\n" if text and not text.endswith("\n") else ""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        half = self.path.with_name(f".{uuid.uuid4().hex}")
-        descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
-            file.write(text + separator + line)
-            # A power cut must not leave it empty: anybody could then register under the names of others.
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(half, self.path)
+        write_private(self.path, f"{text}{separator}{line}".encode(errors=_AS_IT_IS))
 
 
 def _scramble(password: str) -> str:
