@@ -18,8 +18,7 @@ from dockersim.dockerfile.passwords import without_password
 from dockersim.engine.commit import Commit
 from dockersim.engine.git import Git, GitFailed
 from dockersim.errors import BuildError
-from dockersim.snapshots.disk import delete
-from dockersim.snapshots.sweep import claim_new, new_path, sweep
+from dockersim.snapshots.sweep import room_in
 
 if TYPE_CHECKING:
     from dockersim.dockerfile import GitReference
@@ -30,17 +29,8 @@ _SECOND = 1_000_000_000
 def check_out(git: Git, wanted: GitReference, commit: Commit, place: Path) -> None:
     """Fetch ``commit`` and lay the files that are ``wanted`` out at ``place``. Raises BuildError."""
     staging = place.parent.parent / "staging"
-    with told_plainly("check a repository out in", staging):
-        staging.mkdir(parents=True, exist_ok=True)
-        sweep(str(staging))
-        room = new_path(str(staging))
-        claimed = claim_new(room)
-        try:
-            made = _Checkout(git, wanted, commit, Path(room)).make()
-            made.rename(place)
-        finally:
-            delete(room)
-            claimed.release()
+    with told_plainly("check a repository out in", staging), room_in(staging) as room:
+        _Checkout(git, wanted, commit, room).make().rename(place)
 
 
 class _Checkout:

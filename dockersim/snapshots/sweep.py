@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dockersim.content.disk import TEMPORARY, told_plainly
@@ -76,13 +76,21 @@ def claim_new(path: str) -> Claim:
 
 @contextmanager
 def temporary_directory(root: Path) -> Iterator[Path]:
-    """Have a directory for the length of a block, in the ``root``, and sweep away those of the dead."""
+    """Have a directory for the length of a block, in the ``root``. Raises StoreError where none can be made."""
     parent = root / TEMPORARY
-    with told_plainly("make a temporary directory in", parent):
-        parent.mkdir(parents=True, exist_ok=True)
-        sweep(str(parent))
-        path = new_path(str(parent))
-        claimed = claim_new(path)
+    with ExitStack() as stack:
+        with told_plainly("make a temporary directory in", parent):
+            made = stack.enter_context(room_in(parent))
+        yield made
+
+
+@contextmanager
+def room_in(parent: Path) -> Iterator[Path]:
+    """Have a directory in ``parent`` for the length of a block, and sweep away those of the dead. Raises OSError."""
+    parent.mkdir(parents=True, exist_ok=True)
+    sweep(str(parent))
+    path = new_path(str(parent))
+    claimed = claim_new(path)
     try:
         yield Path(path)
     finally:
