@@ -12,7 +12,7 @@ import click
 
 from dockersim.bases import Provenance, find_base, make
 from dockersim.cli.boundary import FAILED, USAGE, Ended
-from dockersim.cli.session import Session, age, pairs, pass_session
+from dockersim.cli.session import Session, age, pairs, pass_session, print_rows
 from dockersim.cli.streams import console_for, write_piece
 from dockersim.containers import Container, ExecOptions, NoSuchContainer, Options, Publish, StartFailed
 from dockersim.containers.ports import read_published
@@ -20,7 +20,6 @@ from dockersim.engine import Engine
 from dockersim.errors import ContainerError, DockersimError
 from dockersim.oci import parse_reference
 from dockersim.views.tables import ContainerRow, containers_table, ellipsis
-from dockersim.views.template import render_rows
 from dockersim.views.transfers import pull_status
 from dockersim.views.units import human_duration, human_time
 
@@ -172,8 +171,7 @@ def ps(
         for row in rows:
             click.echo(row["ID"])
     elif template and template != "table":
-        laid_out = render_rows(template, rows, _HEADER)
-        click.echo(laid_out, nl=bool(laid_out or rows))
+        print_rows(template, rows, _HEADER)
     else:
         columns = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
         cells = (ContainerRow(*(row[column] for column in columns)) for row in rows)

@@ -10,7 +10,7 @@ import click
 from dockersim.bases.resolution import TITLE_LABEL, stand_in_note
 from dockersim.cli.boundary import FAILED, Ended
 from dockersim.cli.filters import IMAGES, choose_images, read_filters
-from dockersim.cli.session import Session, age, clock_time, pass_session, whole_seconds
+from dockersim.cli.session import Session, age, clock_time, pass_session, print_rows, whole_seconds
 from dockersim.digest import short
 from dockersim.errors import DockersimError, ImageError, InvalidReference
 from dockersim.images import HistoryRow as Step
@@ -83,8 +83,7 @@ def images(
         print_lines(row["ID"] for _, row in shown)  # one for each row, as docker does
         return
     if template and template != "table":
-        laid_out = render_rows(template, (row for _, row in shown), _HEADER)
-        click.echo(laid_out, nl=bool(laid_out or shown))
+        print_rows(template, [row for _, row in shown], _HEADER)
         return
     if digests:
         columns = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")

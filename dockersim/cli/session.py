@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -131,6 +132,14 @@ def clock_time(moment: str) -> str:
     with suppress(OverflowError, ValueError):  # by this clock it is in the year 0 or 10000
         found = found.astimezone()
     return f"{found:%Y-%m-%d %H:%M:%S %z %Z}"
+
+
+def print_rows(template: str, rows: Sequence[Mapping[str, Any]], header: Mapping[str, str]) -> None:
+    """Print a line for each row as ``template`` says (see ``views.template``); no rows are no line, as in docker."""
+    from dockersim.views.template import render_rows  # most commands lay out nothing
+
+    laid_out = render_rows(template, rows, header)
+    click.echo(laid_out, nl=bool(laid_out or rows))
 
 
 def pairs(words: tuple[str, ...]) -> dict[str, str]:

@@ -30,9 +30,7 @@ _HUB = frozenset({"", "docker.io", "index.docker.io"})
 def push(session: Session, name: str, all_tags: bool, quiet: bool, show_http: bool) -> None:
     """Upload an image to a registry."""
     engine = session.engine()
-    bare = parse_reference(name, default_tag="")
-    if all_tags and (bare.tag or bare.digest):
-        raise DockersimError("tag can't be used with --all-tags/-a")
+    bare = _parsed(name, all_tags=all_tags)
     if bare.digest:
         raise ImageError("cannot push a digest reference", hint="push it by a tag; dockersim tag gives it one")
     names = [one.familiar() for one in _tags_of(session, name)] if all_tags else [bare.with_default_tag().familiar()]
@@ -68,9 +66,7 @@ def pull(
     session: Session, name: str, all_tags: bool, all_platforms: bool, platform: str, quiet: bool, show_http: bool
 ) -> None:
     """Download an image from a registry."""
-    bare = parse_reference(name, default_tag="")
-    if all_tags and (bare.tag or bare.digest):
-        raise DockersimError("tag can't be used with --all-tags/-a")
+    bare = _parsed(name, all_tags=all_tags)
     shipping = session.engine().shipping
     if not quiet:
         _say_default_tag(bare.tag or bare.digest or all_tags)
@@ -142,6 +138,14 @@ def logout(session: Session, server: str) -> None:
 
 
 # ---------------------------------------------------------------- who and what
+
+
+def _parsed(name: str, *, all_tags: bool) -> Reference:
+    """Read what is to be pushed or pulled, without a default tag. Raises InvalidReference, DockersimError."""
+    bare = parse_reference(name, default_tag="")
+    if all_tags and (bare.tag or bare.digest):
+        raise DockersimError("tag can't be used with --all-tags/-a")
+    return bare
 
 
 def _registry(server: str) -> str:
